@@ -1,0 +1,1 @@
+"""Who holds which bytes: no clock, no torch, no requests."""

@@ -1,0 +1,1 @@
+"""What happens when: requests, schedulers, steps, the event log and its metrics."""

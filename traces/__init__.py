@@ -1,0 +1,1 @@
+"""Files and synthetic presets become requests."""

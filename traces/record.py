@@ -1,0 +1,135 @@
+"""What a trace is: columns of arrivals and lengths, handed out as requests one at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    Int64Array = NDArray[np.int64]
+
+
+class TraceError(ValueError):
+    """A trace that cannot be used: one sentence that names the file, the line and the mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request as it arrives, before it has a life in the engine.
+
+    Attributes:
+        request_id: Position in the trace, from 0.
+        arrival_ns: Nanoseconds since the start of the trace.
+        prompt_tokens: Tokens of the prompt, at least 1.
+        output_tokens: Tokens to generate, at least 1.
+        tenant: Name of the tenant, empty where the trace names none.
+        prefix: Ids of the prompt's leading blocks; equal ids mean equal text up to there.
+    """
+
+    request_id: int
+    arrival_ns: int
+    prompt_tokens: int
+    output_tokens: int
+    tenant: str = ""
+    prefix: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedRows:
+    """Rows that a format documents as unusable (failed requests, say) and a reader left out."""
+
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Requests as columns, sorted by arrival; length-only tables carry no arrivals yet.
+
+    Attributes:
+        name: Where it came from, for people (a file name or a preset with its options).
+        prompt_tokens: int64, shape (n,), each at least 1.
+        output_tokens: int64, shape (n,), each at least 1.
+        arrival_ns: int64, shape (n,), never falling, first at least 0; None in a length-only trace.
+        tenants: One name a request, or empty.
+        prefixes: One tuple of block ids a request, or empty.
+        prefix_block_tokens: Tokens of one prefix block; 0 without prefixes.
+        closed_loop_clients: With N > 0 arrivals are made by N clients, each sending its next
+            request when its last one ends; `arrival_ns` is then None.
+        dropped: What a reader left out, by reason.
+    """
+
+    name: str
+    prompt_tokens: Int64Array
+    output_tokens: Int64Array
+    arrival_ns: Int64Array | None = None
+    tenants: tuple[str, ...] = ()
+    prefixes: tuple[tuple[int, ...], ...] = ()
+    prefix_block_tokens: int = 0
+    closed_loop_clients: int = 0
+    dropped: tuple[DroppedRows, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.prompt_tokens)
+
+    def __iter__(self) -> Iterator[Request]:
+        """Yield requests in order of arrival; a trace without arrivals yields arrival 0."""
+        for index in range(len(self)):
+            yield self.request(index)
+
+    def request(self, index: int) -> Request:
+        """The request at a position of the trace."""
+        return Request(
+            request_id=index,
+            arrival_ns=0 if self.arrival_ns is None else int(self.arrival_ns[index]),
+            prompt_tokens=int(self.prompt_tokens[index]),
+            output_tokens=int(self.output_tokens[index]),
+            tenant=self.tenants[index] if self.tenants else "",
+            prefix=self.prefixes[index] if self.prefixes else (),
+        )
+
+    @property
+    def has_arrivals(self) -> bool:
+        """Whether the trace can be replayed as it is."""
+        return self.arrival_ns is not None or self.closed_loop_clients > 0
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of what the simulator reads: columns, tenants, prefixes, clients.
+
+        Independent of file name, compression and format: the same requests, the same digest.
+        """
+        sha = hashlib.sha256()
+        for column in (self.arrival_ns, self.prompt_tokens, self.output_tokens):
+            raw = b"" if column is None else np.ascontiguousarray(column, dtype="<i8").tobytes()
+            sha.update(len(raw).to_bytes(8, "little") + raw)
+        labels = (self.tenants, self.prefixes, self.prefix_block_tokens, self.closed_loop_clients)
+        sha.update(repr(labels).encode())
+        return sha.hexdigest()
+
+    def check_integrity(self) -> None:
+        """Raise TraceError where the columns contradict the promises above."""
+        if len(self) == 0:
+            raise TraceError(f"{self.name} holds no requests")
+        if len(self.output_tokens) != len(self):
+            raise TraceError(f"{self.name}: prompt and output columns differ in length")
+        if min(self.prompt_tokens.min(), self.output_tokens.min()) < 1:
+            raise TraceError(f"{self.name}: every request needs at least one prompt and output token")
+        for column in (self.tenants, self.prefixes):
+            if column and len(column) != len(self):
+                raise TraceError(f"{self.name}: one tenant and one prefix a request, or none")
+        self._check_arrivals()
+
+    def _check_arrivals(self) -> None:
+        if self.arrival_ns is None:
+            return
+        if len(self.arrival_ns) != len(self):
+            raise TraceError(f"{self.name}: arrival and prompt columns differ in length")
+        if self.arrival_ns[0] < 0 or (np.diff(self.arrival_ns) < 0).any():
+            raise TraceError(f"{self.name}: arrivals must not fall and must start at 0 or later")
