@@ -120,7 +120,9 @@ class Trace:
         if len(self.output_tokens) != len(self):
             raise TraceError(f"{self.name}: prompt and output columns differ in length")
         if min(self.prompt_tokens.min(), self.output_tokens.min()) < 1:
-            raise TraceError(f"{self.name}: every request needs at least one prompt and output token")
+            raise TraceError(
+                f"{self.name}: every request needs at least one prompt and output token"
+            )
         for column in (self.tenants, self.prefixes):
             if column and len(column) != len(self):
                 raise TraceError(f"{self.name}: one tenant and one prefix a request, or none")

@@ -1,0 +1,151 @@
+"""The way in: a file or a preset's name becomes a trace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from traces import readers, synthetic
+from traces.columns import parse_columns, trace_from
+from traces.content import read_head
+from traces.csv_table import csv_columns, read_csv_table
+from traces.jsonl_table import json_keys, read_json_lines
+from traces.options import build, described, split_spec
+from traces.record import TraceError
+from traces.registry import members, nearest_first
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from traces.preset import Preset
+    from traces.reader import TraceReader
+    from traces.record import Trace
+
+BY_COLUMNS = "columns"
+
+
+@dataclass(frozen=True, slots=True)
+class TraceOptions:
+    """How to read a source.
+
+    Attributes:
+        format: A format's name; None sniffs the content.
+        columns: `arrival=...,prompt=...,output=...,tenant=...` for any CSV or JSON Lines file.
+        seed: Seed of a synthetic preset that names none itself.
+    """
+
+    format: str | None = None
+    columns: str | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A format or preset for listings; `options` holds one `key=default: meaning` each."""
+
+    name: str
+    description: str
+    source: str
+    options: tuple[str, ...] = ()
+
+
+def load_trace(source: str, options: TraceOptions | None = None) -> Trace:
+    """Read a trace file, or generate a synthetic preset; a path that exists wins.
+
+    Args:
+        source: A path, or `NAME[:key=value,...]`.
+        options: How to read it; None sniffs a file and seeds a preset with 0.
+
+    Raises:
+        TraceError: One sentence that names the file, the line and what to do.
+    """
+    chosen = options or TraceOptions()
+    if _exists(source):
+        trace = _read_file(Path(source), chosen)
+    else:
+        trace = _generate(source, chosen)
+    trace.check_integrity()
+    return trace
+
+
+def known_formats() -> tuple[Known, ...]:
+    """The file formats, and reading by `--columns`."""
+    listed = [Known(each.name, each.description, each.source) for each in _readers().values()]
+    by_columns = Known(
+        BY_COLUMNS,
+        "any CSV or JSON Lines file",
+        "traces.timestamps states how times are recognised",
+        ("--columns arrival=NAME[:s|ms|us|ns],prompt=NAME,output=NAME[,tenant=NAME]",),
+    )
+    return (*listed, by_columns)
+
+
+def known_presets() -> tuple[Known, ...]:
+    """The synthetic presets with their options."""
+    return tuple(
+        Known(kind.name, kind.description, kind.source, described(kind))
+        for kind in _presets().values()
+    )
+
+
+@cache
+def _readers() -> Mapping[str, TraceReader]:
+    return members(readers, "READER")
+
+
+@cache
+def _presets() -> Mapping[str, type[Preset]]:
+    return members(synthetic, "PRESET")
+
+
+def _exists(source: str) -> bool:
+    try:
+        return bool(source) and Path(source).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _generate(source: str, options: TraceOptions) -> Trace:
+    name = source.partition(":")[0].strip()
+    if name not in _presets():
+        known = nearest_first(name, _presets())
+        raise TraceError(f"{source!r} is no file that exists and no preset; presets are {known}")
+    if options.format or options.columns:
+        raise TraceError(f"{source} is a preset: --format and --columns go with a file")
+    kind = _presets()[name]
+    return build(kind, split_spec(source)[1], {"seed": options.seed}).generate()
+
+
+def _read_file(path: Path, options: TraceOptions) -> Trace:
+    if options.format not in {None, BY_COLUMNS, *_readers()}:
+        known = nearest_first(str(options.format), [*_readers(), BY_COLUMNS])
+        raise TraceError(f"unknown trace format {options.format!r}; the known ones are {known}")
+    if options.columns is not None:
+        if options.format not in {None, BY_COLUMNS}:
+            raise TraceError(f"give --format {options.format} or --columns, not both")
+        return _read_columns(path, options.columns)
+    if options.format == BY_COLUMNS:
+        raise TraceError("--format columns needs --columns arrival=...,prompt=...,output=...")
+    reader = _readers()[options.format] if options.format else _sniffed(path)
+    return reader.read(path)
+
+
+def _read_columns(path: Path, text: str) -> Trace:
+    mapping = parse_columns(text)
+    if read_head(path).lstrip().startswith("{"):
+        return trace_from(read_json_lines(path).table(mapping.names), mapping)
+    return trace_from(read_csv_table(path, mapping.names), mapping)
+
+
+def _sniffed(path: Path) -> TraceReader:
+    head = read_head(path)
+    for reader in _readers().values():
+        if reader.sniff(head):
+            return reader
+    found = ", ".join(name[:40] for name in (json_keys(head) or csv_columns(head))[:20])
+    raise TraceError(
+        f"{path} is in no known format ({', '.join(_readers())}); it starts with {found!r}: "
+        "name its columns with --columns arrival=...,prompt=...,output=..."
+    )

@@ -1,0 +1,67 @@
+"""Mooncake's JSON Lines: milliseconds, lengths and the hashes of 512-token prefix blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from traces.columns import ColumnMapping, trace_from
+from traces.jsonl_table import JsonLines, json_keys, read_json_lines
+from traces.record import TraceError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from traces.record import Trace
+
+BLOCK_TOKENS = 512
+MAX_BLOCK_ID = 2**63 - 1
+_COLUMNS = ColumnMapping(
+    arrival="timestamp", prompt="input_length", output="output_length", unit="ms"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MooncakeReader:
+    """Keeps `hash_ids` as prefixes; files without them are read as requests that share nothing."""
+
+    name: str = "mooncake"
+    description: str = "Mooncake JSON Lines: milliseconds, lengths and prefix blocks of 512 tokens"
+    source: str = "https://github.com/kvcache-ai/Mooncake (FAST 2025)"
+
+    def sniff(self, head: str) -> bool:
+        """Whether the first object has a timestamp and both lengths under Mooncake's keys."""
+        return set(json_keys(head)).issuperset(_COLUMNS.names)
+
+    def read(self, path: Path) -> Trace:
+        """Read a whole file.
+
+        Raises:
+            TraceError: A line is unusable, or its `hash_ids` cannot be prefix blocks of its prompt.
+        """
+        content = read_json_lines(path)
+        trace = trace_from(content.table(_COLUMNS.names), _COLUMNS)
+        if not any("hash_ids" in entry for entry in content.objects):
+            return trace
+        blocks = -(-trace.prompt_tokens // BLOCK_TOKENS)
+        prefixes = tuple(_prefix(content, row, most) for row, most in enumerate(blocks.tolist()))
+        return replace(trace, prefixes=prefixes, prefix_block_tokens=BLOCK_TOKENS)
+
+
+def _prefix(content: JsonLines, row: int, most: int) -> tuple[int, ...]:
+    ids = content.objects[row].get("hash_ids", [])
+    where = f"{content.file}, line {content.lines[row]}"
+    if not isinstance(ids, list) or not all(_is_block_id(block) for block in ids):
+        raise TraceError(f"{where}: hash_ids must be a list of whole numbers from 0 to 2**63 - 1")
+    if len(ids) > most:
+        raise TraceError(
+            f"{where}: {len(ids)} hash_ids for a prompt of {most} blocks of {BLOCK_TOKENS} tokens"
+        )
+    return tuple(ids)
+
+
+def _is_block_id(block: Any) -> bool:  # noqa: ANN401 - whatever the JSON holds
+    return type(block) is int and 0 <= block <= MAX_BLOCK_ID
+
+
+READER = MooncakeReader()

@@ -1,0 +1,1 @@
+"""One file a synthetic trace; the registry finds each by its `PRESET`."""
