@@ -1,0 +1,135 @@
+"""Where bytes come from: physical granules mapped into slabs, within one budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from allocator.integrity import check
+from allocator.spec import SLAB_ALIGNMENT_BYTES, align_up, ceil_div
+
+DEFAULT_GRANULE_BYTES = 2 << 20
+"""Unit of physical memory on current NVIDIA devices (cuMemGetAllocationGranularity: 2 MiB)."""
+
+
+class BackingExhaustedError(RuntimeError):
+    """More granules were asked for than the budget has left."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackingCounters:
+    """What a backing was asked to do; the cost model prices it.
+
+    Attributes:
+        maps: Calls that mapped a run of granules.
+        unmaps: Calls that unmapped a run of granules.
+        mapped_granules: Granules mapped by those calls, in all.
+        unmapped_granules: Granules unmapped by those calls, in all.
+    """
+
+    maps: int = 0
+    unmaps: int = 0
+    mapped_granules: int = 0
+    unmapped_granules: int = 0
+
+
+class Backing(Protocol):
+    """Physical granules behind virtual slabs; one budget for all of them."""
+
+    granule_bytes: int
+    num_granules: int
+
+    def reserve(self, size_bytes: int) -> int:
+        """Reserve a slab of virtual memory; returns its number, from 0. Takes no budget."""
+
+    def map(self, slab: int, first_granule: int, num_granules: int) -> None:
+        """Put physical memory behind a run of a slab's granules.
+
+        Raises:
+            BackingExhaustedError: If the budget has fewer granules left; nothing is mapped.
+        """
+
+    def unmap(self, slab: int, first_granule: int, num_granules: int) -> None:
+        """Take the physical memory of a run back into the budget."""
+
+    @property
+    def num_free_granules(self) -> int:
+        """Granules of the budget that no slab has mapped."""
+
+    def counters(self) -> BackingCounters:
+        """What was asked so far."""
+
+    def check_integrity(self) -> None:
+        """Raise AssertionError if the books contradict each other."""
+
+
+class HostBacking:
+    """Accounting only: counts what a device backing would do, and holds no bytes."""
+
+    def __init__(self, budget_bytes: int, granule_bytes: int = DEFAULT_GRANULE_BYTES) -> None:
+        if granule_bytes < SLAB_ALIGNMENT_BYTES or granule_bytes % SLAB_ALIGNMENT_BYTES:
+            raise ValueError("a granule is a positive multiple of 128 bytes")
+        if budget_bytes < granule_bytes:
+            raise ValueError(f"a budget of {budget_bytes} bytes holds no granule")
+        self.granule_bytes = granule_bytes
+        self.num_granules = budget_bytes // granule_bytes
+        self._mapped: list[bytearray] = []
+        self._num_mapped = 0
+        self._counters = BackingCounters()
+
+    @property
+    def num_free_granules(self) -> int:
+        """Granules of the budget that no slab has mapped."""
+        return self.num_granules - self._num_mapped
+
+    def reserve(self, size_bytes: int) -> int:
+        """Reserve a slab of virtual memory; returns its number, from 0."""
+        size_bytes = align_up(size_bytes, SLAB_ALIGNMENT_BYTES)
+        self._mapped.append(bytearray(ceil_div(size_bytes, self.granule_bytes)))
+        return len(self._mapped) - 1
+
+    def map(self, slab: int, first_granule: int, num_granules: int) -> None:
+        """Count a run of granules as mapped; see `Backing.map`."""
+        if num_granules > self.num_free_granules:
+            raise BackingExhaustedError(
+                f"{num_granules} granules asked, {self.num_free_granules} of the budget left"
+            )
+        self._flip(slab, first_granule, num_granules, to=1)
+        done = self._counters
+        self._counters = BackingCounters(
+            done.maps + 1,
+            done.unmaps,
+            done.mapped_granules + num_granules,
+            done.unmapped_granules,
+        )
+
+    def unmap(self, slab: int, first_granule: int, num_granules: int) -> None:
+        """Count a run of granules as given back; see `Backing.unmap`."""
+        self._flip(slab, first_granule, num_granules, to=0)
+        done = self._counters
+        self._counters = BackingCounters(
+            done.maps,
+            done.unmaps + 1,
+            done.mapped_granules,
+            done.unmapped_granules + num_granules,
+        )
+
+    def counters(self) -> BackingCounters:
+        """What was asked so far."""
+        return self._counters
+
+    def check_integrity(self) -> None:
+        """Raise AssertionError if the books contradict each other."""
+        mapped = sum(sum(slab) for slab in self._mapped)
+        done = self._counters
+        check(mapped == self._num_mapped, "backing: mapped granules miscounted")
+        check(mapped <= self.num_granules, "backing: mapped beyond the budget")
+        balance = done.mapped_granules - done.unmapped_granules
+        check(mapped == balance, "backing: maps and unmaps do not balance")
+
+    def _flip(self, slab: int, first: int, count: int, to: int) -> None:
+        run = self._mapped[slab][first : first + count]
+        if count < 1 or first < 0 or len(run) != count or any(flag == to for flag in run):
+            raise ValueError(f"slab {slab}: granules {first} to {first + count - 1} cannot flip")
+        self._mapped[slab][first : first + count] = bytes([to]) * count
+        self._num_mapped += count if to else -count

@@ -1,0 +1,180 @@
+"""What every allocator promises: a cache manager gives sequences their pages."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from allocator.backing import Backing
+    from allocator.spec import CacheSpec
+
+
+class OutOfMemoryError(Exception):
+    """An allocation that failed; the manager is as it was before the call.
+
+    Attributes:
+        pool: Name of the pool that was short.
+        asked: Pages asked of it (bytes for a pool without pages).
+        free: Pages free in it.
+        largest: Pages the call could have had, counting capacity that could have moved in.
+        migration_blocked: Whether the other pool had the bytes free, but not in whole spans.
+    """
+
+    def __init__(
+        self, pool: str, asked: int, free: int, *, largest: int, migration_blocked: bool = False
+    ) -> None:
+        super().__init__(f"pool {pool}: {asked} asked, {free} free, {largest} at most")
+        self.pool = pool
+        self.asked = asked
+        self.free = free
+        self.largest = largest
+        self.migration_blocked = migration_blocked
+
+
+@dataclass(frozen=True, slots=True)
+class PoolUsage:
+    """One pool at one moment.
+
+    Attributes:
+        name: Name of the pool.
+        page_bytes: Bytes of one of its pages.
+        num_pages: Pages it holds at present, free or live.
+        num_live: Pages granted to sequences.
+    """
+
+    name: str
+    page_bytes: int
+    num_pages: int
+    num_live: int
+
+    @property
+    def free_bytes(self) -> int:
+        """Bytes of its free pages."""
+        return (self.num_pages - self.num_live) * self.page_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Where every byte of the budget is.
+
+    Attributes:
+        budget_bytes: Physical bytes the manager may use.
+        footprint_bytes: Physical bytes it holds (mapped).
+        pools: Its pools, in order of pool number.
+        needed_bytes: Bytes the live sequences need: tokens x KV bytes + state, without rounding.
+        reserve_bytes: Unmapped budget that any pool could still map.
+        peak_granted_bytes: The most bytes ever granted at once.
+    """
+
+    budget_bytes: int
+    footprint_bytes: int
+    pools: tuple[PoolUsage, ...]
+    needed_bytes: int
+    reserve_bytes: int
+    peak_granted_bytes: int
+
+    @property
+    def granted_bytes(self) -> int:
+        """Bytes of the pages granted to sequences."""
+        return sum(pool.num_live * pool.page_bytes for pool in self.pools)
+
+    @property
+    def internal_waste_bytes(self) -> int:
+        """Bytes inside granted pages that no token and no state needs."""
+        return self.granted_bytes - self.needed_bytes
+
+    @property
+    def external_waste_bytes(self) -> int:
+        """Bytes of the budget that can be part of no page: slab tails, rounding to spans."""
+        paged = sum(pool.num_pages * pool.page_bytes for pool in self.pools)
+        return self.budget_bytes - self.reserve_bytes - paged
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """Capacity that moved from one pool to another in one go."""
+
+    donor: int
+    recipient: int
+    num_bytes: int
+
+
+class CacheManager(ABC):
+    """Gives sequences their pages; what the command line calls an allocator.
+
+    A call does all it was asked or raises and leaves everything as it was. Sequences are named by
+    integers of the caller's choice. Managers know no clock, no requests and no device.
+
+    Class attributes:
+        name: What the command line calls it.
+        summary: One line on the design.
+        source: Where the design comes from.
+        Options: A frozen dataclass with the design's options; every field has a default.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    source: ClassVar[str]
+    Options: ClassVar[type[Any]]
+
+    spec: CacheSpec
+    backing: Backing
+
+    @abstractmethod
+    def __init__(self, spec: CacheSpec, backing: Backing, options: Any) -> None:  # noqa: ANN401 - an instance of the manager's own Options
+        """Lay out the pools for a model within the budget of a backing."""
+
+    @abstractmethod
+    def admit(self, sequence: int, tokens: int) -> None:
+        """Give a new sequence room for its first tokens (at least 1) and its state.
+
+        Raises:
+            OutOfMemoryError: If there is no room.
+            ValueError: If the sequence is already admitted.
+        """
+
+    @abstractmethod
+    def extend(self, sequence: int, tokens: int) -> None:
+        """Give a sequence room for more tokens.
+
+        Raises:
+            OutOfMemoryError: If there is no room.
+            KeyError: If the sequence is not admitted.
+        """
+
+    @abstractmethod
+    def release(self, sequence: int) -> None:
+        """Take all pages of a sequence back.
+
+        Raises:
+            KeyError: If the sequence is not admitted.
+        """
+
+    @abstractmethod
+    def block_table(self, sequence: int, group: str) -> Sequence[int]:
+        """Handles of a sequence's pages in one cache group, in order of tokens then layers.
+
+        Raises:
+            KeyError: If the sequence is not admitted or the model has no such group.
+        """
+
+    @abstractmethod
+    def usage(self) -> Usage:
+        """Where every byte of the budget is now."""
+
+    @abstractmethod
+    def check_integrity(self) -> None:
+        """Raise AssertionError if any structure contradicts itself or another."""
+
+    @property
+    @abstractmethod
+    def max_sequence_tokens(self) -> int:
+        """Tokens one sequence could have if it were alone; more can never fit."""
+
+    def take_migrations(self) -> list[Migration]:
+        """Migrations since the last call, in order; the caller logs them."""
+        return []

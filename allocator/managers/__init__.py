@@ -1,0 +1,1 @@
+"""Cache managers, one design a file; `allocator.registry` finds them here."""

@@ -1,0 +1,176 @@
+"""Two pools behind one page table that exchange capacity: asymmetric virtual memory paging."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from allocator.interface import Migration, OutOfMemoryError
+from allocator.pool import Pool, SpanGeometry
+from allocator.rebalance.on_failure import OnFailure
+from allocator.rebalance.policy import PoolView, Shortage
+from allocator.spec import CacheKind, Granularity
+from allocator.split import POOL_NAMES, SplitManager
+
+if TYPE_CHECKING:
+    from allocator.backing import Backing
+    from allocator.spec import CacheSpec
+
+
+class Trigger(Enum):
+    """When capacity moves."""
+
+    FAILURE = "failure"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class AvmpOptions:
+    """Options of `avmp`."""
+
+    state_ratio: float = field(
+        default=0.5,
+        metadata={"help": "share of the budget that the state pool starts with"},
+    )
+    batch: int = field(
+        default=128,
+        metadata={"help": "granules a migration takes from the donor, if it can spare them"},
+    )
+    trigger: Trigger = field(
+        default=Trigger.FAILURE,
+        metadata={"help": "when capacity moves: failure, or off (never)"},
+    )
+    span: int = field(
+        default=8,
+        metadata={"help": "granules mapped together at least; larger spans, fewer mappings"},
+    )
+    granularity: Granularity = field(
+        default=Granularity.GROUP,
+        metadata={"help": "what a page holds: one layer or a whole group"},
+    )
+
+    def __post_init__(self) -> None:
+        if not 0 < self.state_ratio < 1:
+            raise ValueError(f"state_ratio must lie between 0 and 1, not {self.state_ratio}")
+        if self.batch < 1 or self.span < 1:
+            raise ValueError("batch and span must be at least 1 granule")
+
+
+class AvmpManager(SplitManager):
+    """When a pool is short, the other unmaps empty spans and their granules are mapped here.
+
+    Unlike the paper's prototype, capacity moves in both directions, the physical footprint never
+    exceeds the budget, any empty span can go (not only the tail), and a move takes place only if
+    it ends the shortage. Without migration (`trigger=off`) the pools are those of `static`.
+    """
+
+    name = "avmp"
+    summary = "two pools that exchange empty spans of granules when an allocation fails"
+    source = "AVMP paper (arXiv 2605.22416), with moves in both directions and no oversizing"
+    Options = AvmpOptions
+
+    def __init__(self, spec: CacheSpec, backing: Backing, options: AvmpOptions) -> None:
+        self._options = options
+        self._policy = OnFailure(options.batch)
+        self._migrations: list[Migration] = []
+        super().__init__(spec, backing, options.granularity, options.state_ratio)
+
+    @property
+    def _moves(self) -> bool:
+        """Whether capacity can move at all: the model has two kinds and migration is on."""
+        return self._options.trigger is not Trigger.OFF and len(self.spec.kinds()) > 1
+
+    @property
+    def max_sequence_tokens(self) -> int:
+        """See `CacheManager.max_sequence_tokens`: alone, a sequence can have every granule."""
+        if not self._moves:
+            pages = [pool.num_pages for pool in self._pools]
+            return self._blocks_alone(pages) * self.spec.page_tokens
+        kv, state = (pool.geometry for pool in self._pools)
+        _, state_pages = self._demand(0, with_state=True)
+        state_spans = -(-state_pages[1] // state.pages_per_span)
+        left = self.backing.num_granules - state_spans * state.granules_per_span
+        kv_pages = max(0, left) // kv.granules_per_span * kv.pages_per_span
+        pages = [kv_pages, state_pages[1]]
+        return self._blocks_alone(pages) * self.spec.page_tokens if left >= 0 else 0
+
+    def take_migrations(self) -> list[Migration]:
+        """See `CacheManager.take_migrations`."""
+        taken, self._migrations = self._migrations, []
+        return taken
+
+    def _build_pool(self, kind: CacheKind, num_granules: int) -> Pool:
+        if not self._moves:
+            return super()._build_pool(kind, num_granules)
+        geometry = SpanGeometry.movable(
+            self._page_bytes(kind), self.backing.granule_bytes, self._options.span
+        )
+        max_spans = self.backing.num_granules // geometry.granules_per_span
+        pool = Pool(POOL_NAMES[kind], geometry, self.backing, max_spans)
+        pool.add_spans(num_granules // geometry.granules_per_span)
+        return pool
+
+    def _make_room(self, by_pool: list[int]) -> None:
+        short = [i for i, pool in enumerate(self._pools) if by_pool[i] > pool.num_free]
+        if not short:
+            return
+        if not self._moves or len(short) > 1:
+            super()._make_room(by_pool)
+        self._rebalance(short[0], by_pool)
+
+    def _rebalance(self, recipient: int, by_pool: list[int]) -> None:
+        donor = 1 - recipient
+        shortage = self._shortage(recipient, by_pool)
+        move = self._policy.on_shortage(shortage)
+        if move is None:
+            raise self._out_of_memory(recipient, by_pool[recipient], shortage)
+        self._pools[donor].remove_empty_spans(move.donor_spans)
+        self._pools[recipient].add_spans(move.recipient_spans)
+        if move.donor_spans:
+            granules = move.donor_spans * shortage.donor.granules_per_span
+            moved = Migration(donor, recipient, granules * self.backing.granule_bytes)
+            self._migrations.append(moved)
+
+    def _shortage(self, recipient: int, by_pool: list[int]) -> Shortage:
+        donor = 1 - recipient
+        return Shortage(
+            recipient=_view(self._pools[recipient]),
+            missing_pages=by_pool[recipient] - self._pools[recipient].num_free,
+            donor=_view(self._pools[donor]),
+            donor_keeps_pages=by_pool[donor],
+            reserve_granules=self.backing.num_free_granules,
+        )
+
+    def _out_of_memory(self, recipient: int, asked: int, short: Shortage) -> OutOfMemoryError:
+        """Say what the call could have had, and whether live pages stood in the way of more."""
+        sparable = (short.donor.free_pages - short.donor_keeps_pages) // short.donor.pages_per_span
+        empty = min(sparable, short.donor.empty_spans) * short.donor.granules_per_span
+        granules_per_span = short.recipient.granules_per_span
+        spans = (empty + short.reserve_granules) // granules_per_span
+        in_theory = sparable * short.donor.granules_per_span + short.reserve_granules
+        needed_spans = -(-short.missing_pages // short.recipient.pages_per_span)
+        pool = self._pools[recipient]
+        return OutOfMemoryError(
+            pool.name,
+            asked,
+            pool.num_free,
+            largest=pool.num_free + spans * short.recipient.pages_per_span,
+            migration_blocked=in_theory >= needed_spans * granules_per_span,
+        )
+
+    def _reserve_bytes(self) -> int:
+        """Unmapped granules, as far as they would fill a span of some pool."""
+        spans = [pool.geometry.granules_per_span for pool in self._pools]
+        free = self.backing.num_free_granules
+        return max(free // span * span for span in spans) * self.backing.granule_bytes
+
+
+def _view(pool: Pool) -> PoolView:
+    geometry = pool.geometry
+    return PoolView(
+        free_pages=pool.num_free,
+        empty_spans=pool.num_empty_spans,
+        pages_per_span=geometry.pages_per_span,
+        granules_per_span=geometry.granules_per_span,
+    )

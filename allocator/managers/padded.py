@@ -1,0 +1,49 @@
+"""One pool, one page size: the smaller kind of page is padded up to the larger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from allocator.pool import Pool, SpanGeometry
+from allocator.pooled import PooledManager
+from allocator.spec import Granularity
+
+if TYPE_CHECKING:
+    from allocator.backing import Backing
+    from allocator.spec import CacheSpec
+
+
+@dataclass(frozen=True, slots=True)
+class PaddedOptions:
+    """Options of `padded`."""
+
+    granularity: Granularity = field(
+        default=Granularity.LAYER,
+        metadata={"help": "what a page holds: one layer (as the paper) or a whole group"},
+    )
+
+
+class PaddedManager(PooledManager):
+    """Every page has the size of the largest, and still holds `page_tokens` tokens or one state."""
+
+    name = "padded"
+    summary = "one pool of one page size; the smaller kind of page is padded up"
+    source = "AVMP paper (arXiv 2605.22416), baseline padded_unified"
+    Options = PaddedOptions
+
+    def __init__(self, spec: CacheSpec, backing: Backing, options: PaddedOptions) -> None:
+        super().__init__(spec, backing, options.granularity)
+
+    def _build(self) -> tuple[list[Pool], tuple[int, ...]]:
+        page_bytes = max(shape.page_bytes for shape in self._shapes)
+        granules = self.backing.num_granules
+        geometry = SpanGeometry.fixed(page_bytes, granules, self.backing.granule_bytes)
+        pool = Pool("unified", geometry, self.backing, max_spans=1)
+        pool.add_spans(1)
+        return [pool], (0,) * len(self._shapes)
+
+    @property
+    def max_sequence_tokens(self) -> int:
+        """See `CacheManager.max_sequence_tokens`."""
+        return self._blocks_alone([self._pools[0].num_pages]) * self.spec.page_tokens

@@ -1,0 +1,120 @@
+"""The bound: memory that is fungible byte by byte, with nothing wasted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from allocator.handle import HandleLayout
+from allocator.integrity import check
+from allocator.interface import CacheManager, OutOfMemoryError, PoolUsage, Usage
+from allocator.page_table import PageTable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from allocator.backing import Backing
+    from allocator.spec import CacheSpec
+
+
+@dataclass(frozen=True, slots=True)
+class SharedBytesOptions:
+    """`shared-bytes` has no options."""
+
+
+class SharedBytesManager(CacheManager):
+    """Grants a sequence exactly tokens x KV bytes + state bytes; no page rounding anywhere.
+
+    No allocator can accept a call that this one refuses after the same calls before, so it bounds
+    them all. It names one extent of varying size, rather than pages, a sequence and group.
+    """
+
+    name = "shared-bytes"
+    summary = "the bound: byte-fungible memory without waste; no allocator can accept more"
+    source = "own construction (docs/glossary.md, bound)"
+    Options = SharedBytesOptions
+
+    def __init__(self, spec: CacheSpec, backing: Backing, options: SharedBytesOptions) -> None:
+        del options
+        self.spec = spec
+        self.backing = backing
+        self._budget_bytes = backing.num_granules * backing.granule_bytes
+        slab = backing.reserve(self._budget_bytes)
+        backing.map(slab, 0, backing.num_granules)
+        extents = self._budget_bytes // self._sequence_bytes(1) * len(spec.groups) + 1
+        self._table = PageTable(HandleLayout.for_table(1, extents))
+        self._tokens: dict[int, int] = {}
+        self._handles: dict[int, list[int]] = {}
+        self._used_bytes = 0
+        self._peak_bytes = 0
+        self._next_extent = 0
+
+    @property
+    def max_sequence_tokens(self) -> int:
+        """See `CacheManager.max_sequence_tokens`; without attention any length fits."""
+        left = self._budget_bytes - self.spec.bytes_per_sequence()
+        if left < 0:
+            return 0
+        return left // self.spec.bytes_per_token() if self.spec.bytes_per_token() else 2**63 - 1
+
+    def admit(self, sequence: int, tokens: int) -> None:
+        """See `CacheManager.admit`."""
+        if sequence in self._tokens:
+            raise ValueError(f"sequence {sequence} is already admitted")
+        if tokens < 1:
+            raise ValueError("a sequence is admitted with at least one token")
+        self._use(self._sequence_bytes(tokens))
+        self._tokens[sequence] = tokens
+        first, count = self._next_extent, len(self.spec.groups)
+        self._handles[sequence] = self._table.issue(0, range(first, first + count))
+        self._next_extent += count
+
+    def extend(self, sequence: int, tokens: int) -> None:
+        """See `CacheManager.extend`."""
+        held = self._tokens[sequence]
+        self._use(tokens * self.spec.bytes_per_token())
+        self._tokens[sequence] = held + tokens
+
+    def release(self, sequence: int) -> None:
+        """See `CacheManager.release`."""
+        self._used_bytes -= self._sequence_bytes(self._tokens.pop(sequence))
+        self._table.retire(self._handles.pop(sequence))
+
+    def block_table(self, sequence: int, group: str) -> Sequence[int]:
+        """The one extent of a sequence in a group."""
+        names = [candidate.name for candidate in self.spec.groups]
+        if group not in names:
+            raise KeyError(group)
+        return (self._handles[sequence][names.index(group)],)
+
+    def usage(self) -> Usage:
+        """Bytes count as pages of one byte."""
+        pool = PoolUsage("bytes", 1, self._budget_bytes, self._used_bytes)
+        return Usage(
+            budget_bytes=self._budget_bytes,
+            footprint_bytes=self._budget_bytes,
+            pools=(pool,),
+            needed_bytes=self._used_bytes,
+            reserve_bytes=0,
+            peak_granted_bytes=self._peak_bytes,
+        )
+
+    def check_integrity(self) -> None:
+        """See `CacheManager.check_integrity`."""
+        self.backing.check_integrity()
+        self._table.check_integrity()
+        used = sum(self._sequence_bytes(tokens) for tokens in self._tokens.values())
+        check(used == self._used_bytes <= self._budget_bytes, "used bytes are miscounted")
+        live = len(self._tokens) * len(self.spec.groups)
+        check(self._table.num_live == live, "an extent belongs to no sequence")
+        check(self._handles.keys() == self._tokens.keys(), "a sequence lacks its extents")
+
+    def _sequence_bytes(self, tokens: int) -> int:
+        return tokens * self.spec.bytes_per_token() + self.spec.bytes_per_sequence()
+
+    def _use(self, size_bytes: int) -> None:
+        free = self._budget_bytes - self._used_bytes
+        if size_bytes > free:
+            raise OutOfMemoryError("bytes", size_bytes, free, largest=free)
+        self._used_bytes += size_bytes
+        self._peak_bytes = max(self._peak_bytes, self._used_bytes)

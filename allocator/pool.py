@@ -1,0 +1,193 @@
+"""Equal pages with a free list inside a slab, gained and lost in spans of whole granules."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from allocator.integrity import check
+from allocator.spec import ceil_div
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from allocator.backing import Backing
+
+MAX_SPAN_WASTE = 0.01
+"""Share of a span that rounding up to granules may leave without a page."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpanGeometry:
+    """How pages lie in granules.
+
+    A *span* is a run of pages mapped and unmapped together: the smallest run that fills whole
+    granules well. No page crosses the edge of a span, so a span without live pages can go.
+
+    Attributes:
+        page_bytes: Bytes of one page.
+        pages_per_span: Pages that fit a span; 0 if the span is too small for one.
+        granules_per_span: Granules of a span.
+    """
+
+    page_bytes: int
+    pages_per_span: int
+    granules_per_span: int
+
+    @classmethod
+    def fixed(cls, page_bytes: int, num_granules: int, granule_bytes: int) -> SpanGeometry:
+        """One span of all granules, for a pool whose capacity never moves."""
+        return cls(page_bytes, num_granules * granule_bytes // page_bytes, num_granules)
+
+    @classmethod
+    def movable(cls, page_bytes: int, granule_bytes: int, min_granules: int = 1) -> SpanGeometry:
+        """The smallest span of at least `min_granules` that wastes at most 1 % on rounding."""
+        pages = max(1, min_granules * granule_bytes // page_bytes)
+        while True:
+            granules = ceil_div(pages * page_bytes, granule_bytes)
+            pages = granules * granule_bytes // page_bytes
+            used = pages * page_bytes / (granules * granule_bytes)
+            if used >= 1 - MAX_SPAN_WASTE:
+                return cls(page_bytes, pages, granules)
+            pages += 1
+
+
+class Pool:
+    """Pages of one size, numbered from 0 at the start of the slab.
+
+    Pages are taken from spans already in use before empty ones, and empty spans are taken from
+    the low end and removed from the high end: live pages stay together, so that spans stay empty
+    and capacity can move. No call costs more than the pages or spans it names.
+    """
+
+    def __init__(self, name: str, geometry: SpanGeometry, backing: Backing, max_spans: int) -> None:
+        self.name = name
+        self.geometry = geometry
+        self._backing = backing
+        span_bytes = geometry.granules_per_span * backing.granule_bytes
+        self.slab = backing.reserve(max_spans * span_bytes)
+        self._absent = list(range(max_spans))  # a heap: the lowest absent span is added first
+        self._free: list[list[int]] = [[] for _ in range(max_spans)]
+        self._empty: deque[int] = deque()
+        self._partial: list[int] = []  # a stack; may name spans that are no longer partial
+        self._in_partial = bytearray(max_spans)
+        self.num_pages = 0
+        self.num_free = 0
+
+    @property
+    def num_live(self) -> int:
+        """Pages taken and not given back."""
+        return self.num_pages - self.num_free
+
+    @property
+    def num_spans(self) -> int:
+        """Spans that are mapped."""
+        return len(self._free) - len(self._absent)
+
+    @property
+    def num_empty_spans(self) -> int:
+        """Mapped spans without a live page."""
+        return len(self._empty)
+
+    def add_spans(self, count: int) -> None:
+        """Map the lowest absent spans; their pages become free."""
+        for _ in range(count):
+            span = heapq.heappop(self._absent)
+            granules = self.geometry.granules_per_span
+            self._backing.map(self.slab, span * granules, granules)
+            first, num_pages = self._first_page(span), self.geometry.pages_per_span
+            self._free[span] = list(range(first + num_pages - 1, first - 1, -1))
+            self._empty.append(span)
+            self.num_pages += num_pages
+            self.num_free += num_pages
+
+    def remove_empty_spans(self, count: int) -> None:
+        """Unmap empty spans, those at the high end first.
+
+        Raises:
+            ValueError: If fewer are empty; nothing is unmapped.
+        """
+        if count > len(self._empty):
+            raise ValueError(f"pool {self.name}: {count} spans asked, {len(self._empty)} are empty")
+        for _ in range(count):
+            span = self._empty.pop()
+            granules = self.geometry.granules_per_span
+            self._backing.unmap(self.slab, span * granules, granules)
+            self._free[span] = []
+            heapq.heappush(self._absent, span)
+        self.num_pages -= count * self.geometry.pages_per_span
+        self.num_free -= count * self.geometry.pages_per_span
+
+    def take(self, count: int) -> list[int]:
+        """Take free pages.
+
+        Raises:
+            ValueError: If fewer are free; nothing is taken.
+        """
+        if count > self.num_free:
+            raise ValueError(f"pool {self.name}: {count} pages asked, {self.num_free} are free")
+        self.num_free -= count
+        taken: list[int] = []
+        while count:
+            free = self._free[self._span_to_take_from()]
+            if len(free) > count:
+                taken += free[: -count - 1 : -1]
+                del free[-count:]
+                break
+            count -= len(free)
+            taken += reversed(free)
+            free.clear()
+        return taken
+
+    def give(self, pages: Sequence[int]) -> None:
+        """Give live pages back; the page table has seen to it that they are live."""
+        per_span = self.geometry.pages_per_span
+        for page in pages:
+            span = page // per_span
+            free = self._free[span]
+            free.append(page)
+            if len(free) == per_span:
+                self._empty.appendleft(span)
+            elif not self._in_partial[span]:
+                self._in_partial[span] = 1
+                self._partial.append(span)
+        self.num_free += len(pages)
+
+    def check_integrity(self) -> None:
+        """Raise AssertionError if a page is lost or doubled, or a span is in the wrong list."""
+        per_span = self.geometry.pages_per_span
+        absent, empty = set(self._absent), set(self._empty)
+        check(len(empty) == len(self._empty), f"pool {self.name}: a span is empty twice")
+        for span, free in enumerate(self._free):
+            first = self._first_page(span)
+            own = len(set(free)) == len(free) and all(0 <= p - first < per_span for p in free)
+            check(own, f"pool {self.name}: span {span} holds a doubled or foreign page")
+            check(span not in absent or not free, f"pool {self.name}: an absent span has pages")
+            is_empty = span not in absent and len(free) == per_span
+            check(is_empty == (span in empty), f"pool {self.name}: span {span} is not listed empty")
+            partial = bool(free) and not is_empty
+            listed = bool(self._in_partial[span])
+            check(listed or not partial, f"pool {self.name}: span {span} is not listed partial")
+        check(sum(map(len, self._free)) == self.num_free, f"pool {self.name}: free miscounted")
+        check(self.num_spans * per_span == self.num_pages, f"pool {self.name}: pages miscounted")
+        listed_once = len(set(self._partial)) == len(self._partial) == sum(self._in_partial)
+        check(listed_once, f"pool {self.name}: the partial list is out of step")
+
+    def _first_page(self, span: int) -> int:
+        return span * self.geometry.pages_per_span
+
+    def _span_to_take_from(self) -> int:
+        """A span with free pages: a partial one if there is one, else the next empty one."""
+        per_span = self.geometry.pages_per_span
+        while self._partial:
+            span = self._partial[-1]
+            if 0 < len(self._free[span]) < per_span:
+                return span
+            self._in_partial[span] = 0
+            self._partial.pop()
+        span = self._empty.popleft()
+        self._in_partial[span] = 1
+        self._partial.append(span)
+        return span

@@ -1,0 +1,1 @@
+"""Policies that move capacity between pools, one a file."""

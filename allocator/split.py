@@ -1,0 +1,56 @@
+"""What managers with one pool a kind of cache share: the first split of the budget."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from allocator.pool import Pool, SpanGeometry
+from allocator.pooled import PooledManager
+from allocator.spec import CacheKind
+
+if TYPE_CHECKING:
+    from allocator.backing import Backing
+    from allocator.spec import CacheSpec, Granularity
+
+POOL_NAMES = {CacheKind.ATTENTION: "kv", CacheKind.STATE: "state"}
+
+
+class SplitManager(PooledManager):
+    """One pool a kind of cache, each with its own page size and share of the budget.
+
+    A model with only one kind gets one pool with the whole budget.
+    """
+
+    def __init__(
+        self, spec: CacheSpec, backing: Backing, granularity: Granularity, state_ratio: float
+    ) -> None:
+        self._state_ratio = state_ratio
+        super().__init__(spec, backing, granularity)
+
+    def _build(self) -> tuple[list[Pool], tuple[int, ...]]:
+        kinds = self.spec.kinds()
+        shares = self._granules_by_kind(kinds)
+        pools = [self._build_pool(kind, shares[kind]) for kind in kinds]
+        return pools, tuple(kinds.index(group.kind) for group in self.spec.groups)
+
+    def _granules_by_kind(self, kinds: tuple[CacheKind, ...]) -> dict[CacheKind, int]:
+        """The split of the paper: int(total x ratio) for state, the rest for KV."""
+        total = self.backing.num_granules
+        if len(kinds) == 1:
+            return {kinds[0]: total}
+        state = int(total * self._state_ratio)
+        return {CacheKind.STATE: state, CacheKind.ATTENTION: total - state}
+
+    def _page_bytes(self, kind: CacheKind) -> int:
+        """Groups of one kind share a pool, so its pages have the size of the largest."""
+        groups = zip(self.spec.groups, self._shapes, strict=True)
+        return max(shape.page_bytes for group, shape in groups if group.kind is kind)
+
+    def _build_pool(self, kind: CacheKind, num_granules: int) -> Pool:
+        """A pool of all its granules in one span: nothing is lost to rounding."""
+        page_bytes = self._page_bytes(kind)
+        geometry = SpanGeometry.fixed(page_bytes, num_granules, self.backing.granule_bytes)
+        pool = Pool(POOL_NAMES[kind], geometry, self.backing, max_spans=1)
+        if num_granules:
+            pool.add_spans(1)
+        return pool

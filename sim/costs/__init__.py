@@ -1,0 +1,1 @@
+"""What a step costs, one model of cost a file."""

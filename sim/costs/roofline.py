@@ -1,0 +1,131 @@
+"""Step times from first principles: each part of a step is bound by memory or by arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sim.step import Chunk, StepPlan
+
+NS_PER_S = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCosts:
+    """What a model makes a device do, per device (tensor-parallel shares already taken).
+
+    Attributes:
+        dense_bytes: Weight bytes that every step reads.
+        dense_flops_per_token: FLOPs of those weights a token (2 x parameters).
+        expert_bytes: Weight bytes of all routed experts; 0 for a dense model.
+        expert_flops_per_token: FLOPs of the routed experts that a token uses.
+        num_experts: Routed experts of a layer; 0 for a dense model.
+        experts_per_token: Routed experts a token uses.
+        attention_flops_per_pair: FLOPs a (token, attended token) pair, all attention layers.
+        kv_bytes_per_token: KV bytes a token, all attention layers.
+        state_bytes: State bytes a sequence, all state layers.
+        state_flops_per_token: FLOPs of the state update a token, all state layers.
+    """
+
+    dense_bytes: float
+    dense_flops_per_token: float
+    expert_bytes: float
+    expert_flops_per_token: float
+    num_experts: int
+    experts_per_token: int
+    attention_flops_per_pair: float
+    kv_bytes_per_token: float
+    state_bytes: float
+    state_flops_per_token: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceCosts:
+    """What a device needs for it.
+
+    Attributes:
+        bytes_per_s: Achievable memory bandwidth.
+        flops_per_s: Achievable dense matrix arithmetic.
+        step_overhead_ns: Host and launch time of a step that no kernel hides.
+        map_ns: One mapping of physical memory, whatever its size.
+        unmap_ns: One unmapping, whatever its size.
+    """
+
+    bytes_per_s: float
+    flops_per_s: float
+    step_overhead_ns: float
+    map_ns: float
+    unmap_ns: float
+
+
+class RooflineExecutor:
+    """Prices a plan as the sum of its parts, each at its roofline.
+
+    The parts run one after the other on the device: weights (read once a step, whatever the
+    batch), attention (KV of every attended token read once), state (read and written once a
+    sequence). Each takes max(bytes / bandwidth, FLOPs / arithmetic) (roofline model: Williams,
+    Waterman, Patterson, CACM 2009). Mappings are priced one by one and hidden behind nothing:
+    an upper bound. Not modelled: kernel efficiency at small sizes, communication between
+    devices, the serving engine's own Python. `twinpool calibrate` will measure them.
+    """
+
+    def __init__(self, model: ModelCosts, device: DeviceCosts) -> None:
+        self._model = model
+        self._device = device
+
+    def execute(self, plan: StepPlan) -> int:
+        """Nanoseconds of a step; see `sim.step.StepExecutor`."""
+        num_tokens = len(plan.decodes) + sum(chunk.tokens for chunk in plan.chunks)
+        device = self._device
+        return max(
+            1,
+            round(
+                device.step_overhead_ns
+                + plan.maps * device.map_ns
+                + plan.unmaps * device.unmap_ns
+                + self._weights_ns(num_tokens)
+                + self._attention_ns(plan)
+                + self._state_ns(plan, num_tokens)
+            ),
+        )
+
+    def _weights_ns(self, num_tokens: int) -> float:
+        model = self._model
+        num_bytes = model.dense_bytes
+        flops = (model.dense_flops_per_token + model.expert_flops_per_token) * num_tokens
+        if model.num_experts:
+            num_bytes += model.expert_bytes * self._touched_experts(num_tokens)
+        return self._roofline_ns(num_bytes, flops)
+
+    def _touched_experts(self, num_tokens: int) -> float:
+        """Expected share of experts that some token uses, routing taken as uniform.
+
+        1 - (1 - k/E)^n: each of n tokens misses a given expert with probability 1 - k/E.
+        """
+        model = self._model
+        missed = 1.0 - model.experts_per_token / model.num_experts
+        return float(1.0 - missed**num_tokens)
+
+    def _attention_ns(self, plan: StepPlan) -> float:
+        pairs = plan.decode_context_tokens + sum(map(_causal_pairs, plan.chunks))
+        read = plan.decode_context_tokens
+        read += sum(chunk.context_tokens + chunk.tokens for chunk in plan.chunks)
+        model = self._model
+        num_bytes = read * model.kv_bytes_per_token
+        return self._roofline_ns(num_bytes, pairs * model.attention_flops_per_pair)
+
+    def _state_ns(self, plan: StepPlan, num_tokens: int) -> float:
+        num_sequences = len(plan.decodes) + len(plan.chunks)
+        model = self._model
+        num_bytes = 2 * num_sequences * model.state_bytes
+        return self._roofline_ns(num_bytes, num_tokens * model.state_flops_per_token)
+
+    def _roofline_ns(self, num_bytes: float, flops: float) -> float:
+        device = self._device
+        return max(num_bytes / device.bytes_per_s, flops / device.flops_per_s) * NS_PER_S
+
+
+def _causal_pairs(chunk: Chunk) -> int:
+    """(token, attended token) pairs of a chunk: each token sees what came before and itself."""
+    return chunk.tokens * chunk.context_tokens + chunk.tokens * (chunk.tokens + 1) // 2

@@ -1,0 +1,176 @@
+"""The event loop: requests arrive, steps are planned and take time, sequences end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import simpy
+
+from sim.arrivals import arrivals_of
+from sim.batch import Batch
+from sim.clock import SAMPLE_PRIORITY, STEP_END_PRIORITY, Later
+from sim.event_log import NO_SUBJECT, EventKind, EventLog, LogHeader, PoolHeader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from allocator.interface import CacheManager, Usage
+    from sim.scheduler import Scheduler
+    from sim.step import StepExecutor, StepPlan
+    from traces.record import Request, Trace
+
+SAMPLES_PER_TRACE = 2000
+"""Occupancy is sampled about this often between the first arrival and the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """The exchangeable parts of a run."""
+
+    manager: CacheManager
+    scheduler: Scheduler
+    executor: StepExecutor
+
+
+def sample_interval_ns(trace: Trace) -> int:
+    """The shortest of 1, 2, 5 x 10^k ns that takes at most 2000 samples of the arrivals.
+
+    Traces without arrival times are sampled each simulated second.
+    """
+    if trace.arrival_ns is None:
+        return 10**9
+    span_ns = int(trace.arrival_ns[-1] - trace.arrival_ns[0])
+    interval_ns = 10**6
+    while True:
+        for factor in (1, 2, 5):
+            if interval_ns * factor * SAMPLES_PER_TRACE >= span_ns:
+                return interval_ns * factor
+        interval_ns *= 10
+
+
+class Engine:
+    """Runs a trace step by step over a cache manager, a scheduler and an executor.
+
+    One loop turn is plan, execute, advance the clock, credit. An engine that jumps over steps
+    without decisions would replace the turn and nothing else, since the log holds decisions only.
+    """
+
+    def __init__(
+        self, trace: Trace, wiring: Wiring, on_progress: Callable[[int], None] | None = None
+    ) -> None:
+        self.env = simpy.Environment()
+        self._wiring = wiring
+        self._num_requests = len(trace)
+        self._arrivals = arrivals_of(trace)
+        self._on_progress = on_progress
+        self.log = EventLog(_header(trace, wiring.manager))
+        self._batch = Batch(wiring.manager, self.log)
+        self._arrived = self.env.event()
+        self._num_arrived = 0
+        self._num_noted = 0
+
+    def run(self) -> EventLog:
+        """Run until every request has completed or been rejected; returns the log."""
+        self.env.process(self._arrivals.process(self))
+        self.env.process(self._sample())
+        self.env.run(until=self.env.process(self._serve()))
+        self._record_end()
+        return self.log
+
+    def enter(self, requests: list[Request]) -> None:
+        """Take requests that arrive now, and wake the engine if it sleeps."""
+        self._batch.now_ns = int(self.env.now)
+        self._num_arrived += len(requests)
+        for request in requests:
+            self._batch.arrive(request)
+        if not self._arrived.triggered:
+            self._arrived.succeed()
+
+    def _serve(self) -> Generator[simpy.Event, None, None]:
+        batch = self._batch
+        while batch.num_ended < self._num_requests:
+            batch.now_ns = int(self.env.now)
+            num_events = len(self.log)
+            plan = self._plan()
+            if plan:
+                yield Later(self.env, self._wiring.executor.execute(plan), STEP_END_PRIORITY)
+                batch.now_ns = int(self.env.now)
+                batch.finish_step(plan)
+            elif batch.short_pool is not None and not batch.running:
+                batch.reject_head()
+            elif len(self.log) == num_events:
+                yield self._sleep()
+            self._note_ended()
+
+    def _plan(self) -> StepPlan:
+        """Plan a step; the mappings made for it are priced with it."""
+        backing = self._wiring.manager.backing
+        before = backing.counters()
+        plan = self._wiring.scheduler.plan(self._batch)
+        after = backing.counters()
+        if after is not before:
+            plan.maps = after.maps - before.maps
+            plan.unmaps = after.unmaps - before.unmaps
+            self._batch.record_migrations()
+        return plan
+
+    def _note_ended(self) -> None:
+        """Let clients whose request has ended send their next one; those may be refused at once."""
+        while self._num_noted < self._batch.num_ended:
+            num_ended = self._batch.num_ended - self._num_noted
+            self._num_noted += num_ended
+            followers = self._arrivals.ended(num_ended)
+            if followers:
+                self.enter(followers)
+            if self._on_progress is not None:
+                self._on_progress(self._num_noted)
+
+    def _sleep(self) -> simpy.Event:
+        """Wait for an arrival.
+
+        Raises:
+            RuntimeError: If none will come: the scheduler leaves sequences waiting for ever.
+        """
+        if self._num_arrived == self._num_requests:
+            left = self._num_requests - self._batch.num_ended
+            raise RuntimeError(f"the scheduler runs nothing, yet {left} requests have not ended")
+        self._arrived = self.env.event()
+        return self._arrived
+
+    def _sample(self) -> Generator[simpy.Event, None, None]:
+        while True:
+            yield Later(self.env, self.log.header.sample_interval_ns, SAMPLE_PRIORITY)
+            self._record_sample()
+
+    def _record_sample(self) -> None:
+        now_ns, usage, batch = int(self.env.now), self._wiring.manager.usage(), self._batch
+        queues = (len(batch.running), len(batch.waiting), usage.granted_bytes)
+        self.log.append(now_ns, EventKind.QUEUE_SAMPLE, NO_SUBJECT, *queues)
+        waste = (
+            usage.internal_waste_bytes,
+            usage.external_waste_bytes,
+            _stranded_bytes(usage, batch.short_pool),
+        )
+        self.log.append(now_ns, EventKind.WASTE_SAMPLE, NO_SUBJECT, *waste)
+        for number, pool in enumerate(usage.pools):
+            values = (pool.num_live, pool.num_pages)
+            self.log.append(now_ns, EventKind.POOL_SAMPLE, number, *values)
+
+    def _record_end(self) -> None:
+        usage = self._wiring.manager.usage()
+        values = (usage.peak_granted_bytes, usage.footprint_bytes)
+        self.log.append(int(self.env.now), EventKind.END, NO_SUBJECT, *values)
+
+
+def _header(trace: Trace, manager: CacheManager) -> LogHeader:
+    usage = manager.usage()
+    pools = tuple(PoolHeader(pool.name, pool.page_bytes) for pool in usage.pools)
+    return LogHeader(len(trace), usage.budget_bytes, sample_interval_ns(trace), pools)
+
+
+def _stranded_bytes(usage: Usage, short_pool: int | None) -> int:
+    """Free bytes of the other pools while one pool keeps the queue waiting."""
+    if short_pool is None:
+        return 0
+    return sum(pool.free_bytes for i, pool in enumerate(usage.pools) if i != short_pool)

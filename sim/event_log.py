@@ -1,0 +1,125 @@
+"""What happened when: decisions and samples as rows of integers.
+
+A row is (time_ns, kind, subject, a, b, c); `EventKind` says what the last four mean. The log holds
+decisions, not steps, and no floating-point number, so that equal runs have equal bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from array import array
+from dataclasses import asdict, dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NUM_COLUMNS = 6
+NO_SUBJECT = -1
+
+
+class EventKind(IntEnum):
+    """Kinds of rows, with what subject, a, b and c mean in each."""
+
+    ARRIVAL = 0
+    """request, prompt tokens, output tokens, -"""
+    REJECTION = 1
+    """request, RejectionReason, tokens asked, most tokens one sequence can have"""
+    ADMISSION = 2
+    """request, tokens given room, earlier preemptions, -"""
+    CHUNK = 3
+    """request, prompt tokens computed in the step that starts now, tokens computed before, -"""
+    FIRST_TOKEN = 4
+    """request, -, -, -"""
+    PREEMPTION = 5
+    """request, computed tokens lost, output tokens made so far, -"""
+    OOM = 6
+    """request, pool, pages asked, pages free"""
+    MIGRATION = 7
+    """-, donor pool, recipient pool, bytes"""
+    MIGRATION_BLOCKED = 8
+    """-, -, recipient pool, -: the donor had the bytes free, but in no whole span"""
+    COMPLETION = 9
+    """request, output tokens, preemptions, failed allocations"""
+    QUEUE_SAMPLE = 10
+    """-, running sequences, waiting sequences, granted bytes"""
+    WASTE_SAMPLE = 11
+    """-, internal, external, stranded waste in bytes"""
+    POOL_SAMPLE = 12
+    """pool, pages live, pages held, -"""
+    END = 13
+    """-, peak of granted bytes, footprint in bytes, -"""
+
+
+class RejectionReason(IntEnum):
+    """Why a request was refused."""
+
+    TOO_LONG = 0
+    """More tokens than one sequence could have if it were alone."""
+    OUTGREW = 1
+    """Alone in memory, it still could not be given what it asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolHeader:
+    """A pool of the run: its name and the bytes of one page."""
+
+    name: str
+    page_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogHeader:
+    """What a reader of the log must know besides its rows.
+
+    Attributes:
+        num_requests: Requests of the trace.
+        budget_bytes: Physical bytes the allocator may use.
+        sample_interval_ns: Distance of samples on the grid of simulated time.
+        pools: The pools, in the order of their numbers.
+    """
+
+    num_requests: int
+    budget_bytes: int
+    sample_interval_ns: int
+    pools: tuple[PoolHeader, ...]
+
+
+class EventLog:
+    """Rows in order of time; the only source of metrics."""
+
+    def __init__(self, header: LogHeader) -> None:
+        self.header = header
+        self._cells = array("q")
+
+    def append(self, time_ns: int, kind: EventKind, subject: int, *values: int) -> None:
+        """Add a row; up to three values, the rest are 0."""
+        self._cells.extend((time_ns, kind, subject, *values, *(0,) * (3 - len(values))))
+
+    def __len__(self) -> int:
+        return len(self._cells) // NUM_COLUMNS
+
+    def table(self) -> NDArray[np.int64]:
+        """All rows, int64, shape (rows, 6), read-only."""
+        table = np.array(self._cells, dtype=np.int64).reshape(-1, NUM_COLUMNS)
+        table.flags.writeable = False
+        return table
+
+    def of(self, kind: EventKind) -> NDArray[np.int64]:
+        """The rows of one kind, int64, shape (rows, 6)."""
+        table = self.table()
+        rows: NDArray[np.int64] = table[table[:, 1] == kind]
+        return rows
+
+    def to_bytes(self) -> bytes:
+        """Header and rows as bytes, the same on every machine."""
+        header = json.dumps(asdict(self.header), sort_keys=True).encode()
+        return header + b"\n" + self.table().astype("<i8").tobytes()
+
+    def sha256(self) -> str:
+        """SHA-256 (hex) of `to_bytes`."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()

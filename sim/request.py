@@ -1,0 +1,56 @@
+"""A request's life in the engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from traces.record import Request
+
+
+class Sequence:
+    """One request from admission to completion, through preemptions.
+
+    A sequence owes `target_tokens - computed_tokens`: its prompt at first, after a preemption its
+    prompt and the output made so far. Once it owes nothing it makes one token a step. The newest
+    token has no room yet; it gets some in the step that feeds it, so the last token never does.
+
+    Attributes:
+        request: What arrived.
+        computed_tokens: Tokens whose KV and state exist.
+        target_tokens: Tokens to compute before the next output token can be made.
+        made_tokens: Output tokens made so far.
+        preemptions: Times it lost its pages.
+        failed_allocations: Allocations for it that failed.
+    """
+
+    __slots__ = (
+        "computed_tokens",
+        "failed_allocations",
+        "made_tokens",
+        "output_tokens",
+        "preemptions",
+        "request",
+        "request_id",
+        "target_tokens",
+    )
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.request_id = request.request_id
+        self.output_tokens = request.output_tokens
+        self.computed_tokens = 0
+        self.target_tokens = request.prompt_tokens
+        self.made_tokens = 0
+        self.preemptions = 0
+        self.failed_allocations = 0
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens it will have room for at its end: the last output token needs none."""
+        return self.request.prompt_tokens + self.output_tokens - 1
+
+    @property
+    def owed_tokens(self) -> int:
+        """Tokens still to be computed before it can decode; 0 while decoding."""
+        return self.target_tokens - self.computed_tokens

@@ -1,0 +1,1 @@
+"""Schedulers, one policy a file; `sim.scheduler` finds them here."""

@@ -1,0 +1,53 @@
+"""One iteration of the engine: what is computed, and how long that takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from sim.request import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Part of a prompt that one step computes.
+
+    Attributes:
+        sequence: Whose prompt.
+        tokens: Tokens computed in this step.
+        context_tokens: Tokens computed before.
+    """
+
+    sequence: Sequence
+    tokens: int
+    context_tokens: int
+
+
+@dataclass(slots=True)
+class StepPlan:
+    """What one step computes; a scheduler fills it, an executor prices or runs it.
+
+    Attributes:
+        decodes: Sequences that make one token each.
+        decode_context_tokens: Tokens that those sequences attend to, in all.
+        chunks: Parts of prompts.
+        maps: Mappings of physical memory made for the step.
+        unmaps: Mappings taken away for the step.
+    """
+
+    decodes: list[Sequence] = field(default_factory=list)
+    decode_context_tokens: int = 0
+    chunks: list[Chunk] = field(default_factory=list)
+    maps: int = 0
+    unmaps: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.decodes or self.chunks)
+
+
+class StepExecutor(Protocol):
+    """Turns a plan into a duration, by a cost table or by running it."""
+
+    def execute(self, plan: StepPlan) -> int:
+        """Nanoseconds that the step takes, at least 1."""
