@@ -23,37 +23,38 @@ _DECODER = json.JSONDecoder(parse_float=str, parse_constant=str)
 
 @dataclass(frozen=True, slots=True)
 class JsonLines:
-    """The objects of a JSON Lines file.
+    """The values of some keys, object by object.
 
     Attributes:
         file: The file, for messages.
-        objects: One object a line that holds anything.
+        values: Key to one value an object; None where it has none, lists as tuples.
         lines: The line of each object in the file, from 1.
     """
 
     file: str
-    objects: list[dict[str, Any]]
+    values: dict[str, list[Any]]
     lines: list[int]
 
     def table(self, wanted: Sequence[str]) -> Table:
-        """The wanted keys as columns of text.
+        """The wanted keys as columns of text; a value that is missing reads as an empty cell.
 
         Raises:
-            TraceError: The first object lacks a key (a later one reads as an empty cell), or a text
-                is no valid Unicode.
+            TraceError: A text is no valid Unicode.
         """
-        require_columns(self.file, wanted, list(self.objects[0]))
         cells = {name: self._column(name) for name in wanted}
         return Table(self.file, cells, lambda row: self.lines[row])
 
+    def fail(self, row: int, problem: str) -> TraceError:
+        """The error that names the file and the line of an object; the caller raises it."""
+        return TraceError(f"{self.file}, line {self.lines[row]}: {problem}")
+
     def _column(self, name: str) -> pa.Array:
-        texts = [_cell_text(entry.get(name)) for entry in self.objects]
+        texts = [_cell_text(value) for value in self.values[name]]
         try:
             return pa.array(texts, pa.string())
         except UnicodeEncodeError:
             row = next(row for row, text in enumerate(texts) if not _is_unicode(text))
-            line = self.lines[row]
-            raise TraceError(f"{self.file}, line {line}: {name} is no valid Unicode") from None
+            raise self.fail(row, f"{name} is no valid Unicode") from None
 
 
 def json_keys(head: str) -> list[str]:
@@ -66,19 +67,32 @@ def json_keys(head: str) -> list[str]:
     return list(first) if isinstance(first, dict) else []
 
 
-def read_json_lines(path: Path) -> JsonLines:
+def read_json_lines(path: Path, wanted: Sequence[str], extra: Sequence[str] = ()) -> JsonLines:
     """Read one JSON object a line; blank lines are passed over.
 
+    Args:
+        path: The file.
+        wanted: Keys that the first object must have.
+        extra: Keys to read besides, where they are.
+
     Raises:
-        TraceError: The file or its text is unusable, or a line is no JSON object.
+        TraceError: The file or its text is unusable, the first object lacks a key, or a line is no
+            JSON object.
     """
-    objects: list[dict[str, Any]] = []
+    values: dict[str, list[Any]] = {name: [] for name in (*wanted, *extra)}
     lines: list[int] = []
     for number, line in enumerate(read_bytes(path).decode().split("\n"), start=1):
-        if line and not line.isspace():
-            objects.append(_decode(str(path), number, line))
-            lines.append(number)
-    return JsonLines(str(path), objects, lines)
+        if not line or line.isspace():
+            continue
+        entry = _decode(str(path), number, line)
+        if not lines:
+            require_columns(str(path), wanted, list(entry))
+        lines.append(number)
+        for name, column in values.items():
+            value = entry.get(name)
+            # A tuple of numbers costs the garbage collector nothing; millions of lists do.
+            column.append(tuple(value) if isinstance(value, list) else value)
+    return JsonLines(str(path), values, lines)
 
 
 def _decode(file: str, number: int, line: str) -> dict[str, Any]:

@@ -62,10 +62,7 @@ def load_trace(source: str, options: TraceOptions | None = None) -> Trace:
         TraceError: One sentence that names the file, the line and what to do.
     """
     chosen = options or TraceOptions()
-    if _exists(source):
-        trace = _read_file(Path(source), chosen)
-    else:
-        trace = _generate(source, chosen)
+    trace = _read_file(Path(source), chosen) if _exists(source) else _generate(source, chosen)
     trace.check_integrity()
     return trace
 
@@ -135,7 +132,7 @@ def _read_file(path: Path, options: TraceOptions) -> Trace:
 def _read_columns(path: Path, text: str) -> Trace:
     mapping = parse_columns(text)
     if read_head(path).lstrip().startswith("{"):
-        return trace_from(read_json_lines(path).table(mapping.names), mapping)
+        return trace_from(read_json_lines(path, mapping.names).table(mapping.names), mapping)
     return trace_from(read_csv_table(path, mapping.names), mapping)
 
 

@@ -61,7 +61,7 @@ def arrival_ns(table: Table, name: str, unit: str = "") -> Int64Array:
     if _ISO.match(first) and not unit:
         nanoseconds = _iso_ns(table, name, cells)
         _refuse_falling(table, name, nanoseconds)
-        return nanoseconds - nanoseconds[0]
+        return _after_first(nanoseconds)
     plain = _without_exponents(cells)
     table.require(plain, _NUMBER, lambda cell: _time_problem(name, cell))
     return _number_ns(table, name, plain, unit or _unit(name, plain[0].as_py()))
@@ -101,7 +101,7 @@ def _number_ns(table: Table, name: str, cells: Any, unit: str) -> Int64Array:  #
         )
     nanoseconds: Int64Array = whole * 10**digits + _fraction_ns(cells, digits)
     _refuse_falling(table, name, nanoseconds)
-    return nanoseconds - nanoseconds[0]
+    return _after_first(nanoseconds)
 
 
 def _fraction_ns(cells: Any, digits: int) -> Int64Array:  # noqa: ANN401
@@ -136,6 +136,10 @@ def _first_failing_row(cells: Any, kind: Any) -> int:  # noqa: ANN401
         except pa.ArrowInvalid:
             high = middle
     return low
+
+
+def _after_first(nanoseconds: Int64Array) -> Int64Array:
+    return nanoseconds - int(nanoseconds[0])
 
 
 def _refuse_falling(table: Table, name: str, times: Int64Array) -> None:

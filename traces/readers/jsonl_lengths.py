@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from traces.columns import ColumnMapping, trace_from
+from traces.content import read_head
 from traces.jsonl_table import json_keys, read_json_lines
 from traces.record import TraceError
 
@@ -48,12 +49,11 @@ class JsonlLengthsReader:
         Raises:
             TraceError: A line is unusable, or the first one has no known pair of length keys.
         """
-        content = read_json_lines(path)
-        mapping = _mapping(content.objects[0])
+        mapping = _mapping(json_keys(read_head(path)))
         if mapping is None:
             pairs = ", ".join(f"{prompt}/{output}" for prompt, output in LENGTH_KEYS)
             raise TraceError(f"{path} has none of {pairs}; name its keys with --columns")
-        return trace_from(content.table(mapping.names), mapping)
+        return trace_from(read_json_lines(path, mapping.names).table(mapping.names), mapping)
 
 
 def _mapping(keys: Collection[str]) -> ColumnMapping | None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from traces.columns import ColumnMapping, trace_from
 from traces.jsonl_table import JsonLines, json_keys, read_json_lines
-from traces.record import TraceError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,9 +38,9 @@ class MooncakeReader:
         Raises:
             TraceError: A line is unusable, or its `hash_ids` cannot be prefix blocks of its prompt.
         """
-        content = read_json_lines(path)
+        content = read_json_lines(path, _COLUMNS.names, extra=("hash_ids",))
         trace = trace_from(content.table(_COLUMNS.names), _COLUMNS)
-        if not any("hash_ids" in entry for entry in content.objects):
+        if not any(content.values["hash_ids"]):
             return trace
         blocks = -(-trace.prompt_tokens // BLOCK_TOKENS)
         prefixes = tuple(_prefix(content, row, most) for row, most in enumerate(blocks.tolist()))
@@ -49,19 +48,22 @@ class MooncakeReader:
 
 
 def _prefix(content: JsonLines, row: int, most: int) -> tuple[int, ...]:
-    ids = content.objects[row].get("hash_ids", [])
-    where = f"{content.file}, line {content.lines[row]}"
-    if not isinstance(ids, list) or not all(_is_block_id(block) for block in ids):
-        raise TraceError(f"{where}: hash_ids must be a list of whole numbers from 0 to 2**63 - 1")
+    ids = content.values["hash_ids"][row]
+    if ids is None:
+        return ()
+    if not isinstance(ids, tuple) or not _are_block_ids(ids):
+        raise content.fail(row, "hash_ids must be a list of whole numbers from 0 to 2**63 - 1")
     if len(ids) > most:
-        raise TraceError(
-            f"{where}: {len(ids)} hash_ids for a prompt of {most} blocks of {BLOCK_TOKENS} tokens"
+        raise content.fail(
+            row, f"{len(ids)} hash_ids for a prompt of {most} blocks of {BLOCK_TOKENS} tokens"
         )
-    return tuple(ids)
+    return ids
 
 
-def _is_block_id(block: Any) -> bool:  # noqa: ANN401 - whatever the JSON holds
-    return type(block) is int and 0 <= block <= MAX_BLOCK_ID
+def _are_block_ids(ids: tuple[Any, ...]) -> bool:
+    if not set(map(type, ids)) <= {int}:
+        return False
+    return not ids or (min(ids) >= 0 and max(ids) <= MAX_BLOCK_ID)
 
 
 READER = MooncakeReader()
