@@ -47,10 +47,15 @@ class Backing(Protocol):
 
         Raises:
             BackingExhaustedError: If the budget has fewer granules left; nothing is mapped.
+            ValueError: If the run is empty, outside the slab, or partly mapped; nothing is mapped.
         """
 
     def unmap(self, slab: int, first_granule: int, num_granules: int) -> None:
-        """Take the physical memory of a run back into the budget."""
+        """Take the physical memory of a run back into the budget.
+
+        Raises:
+            ValueError: If the run is empty, outside the slab, or partly unmapped; nothing changes.
+        """
 
     @property
     def num_free_granules(self) -> int:
@@ -128,8 +133,9 @@ class HostBacking:
         check(mapped == balance, "backing: maps and unmaps do not balance")
 
     def _flip(self, slab: int, first: int, count: int, to: int) -> None:
-        run = self._mapped[slab][first : first + count]
-        if count < 1 or first < 0 or len(run) != count or any(flag == to for flag in run):
+        known = 0 <= slab < len(self._mapped)
+        run = self._mapped[slab][first : first + count] if known else b""
+        if count < 1 or first < 0 or len(run) != count or to in run:
             raise ValueError(f"slab {slab}: granules {first} to {first + count - 1} cannot flip")
         self._mapped[slab][first : first + count] = bytes([to]) * count
         self._num_mapped += count if to else -count

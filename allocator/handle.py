@@ -33,6 +33,8 @@ class HandleLayout:
     def for_table(cls, num_pools: int, num_entries: int) -> HandleLayout:
         """The layout with the longest generation that can name every entry of a table.
 
+        Pool and index have a bit at least, so that no shift is as wide as a handle.
+
         Raises:
             ValueError: If fewer than 4 generation bits would be left.
         """

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from allocator.spec import CacheSpec
 
 
+UNBOUNDED_TOKENS = 2**63 - 1
+"""Tokens of the longest sequence where none needs memory: models of state only."""
+
+
 class OutOfMemoryError(Exception):
     """An allocation that failed; the manager is as it was before the call.
 
@@ -134,7 +138,7 @@ class CacheManager(ABC):
 
         Raises:
             OutOfMemoryError: If there is no room.
-            ValueError: If the sequence is already admitted.
+            ValueError: If the sequence is already admitted, or tokens is below 1.
         """
 
     @abstractmethod
@@ -144,6 +148,7 @@ class CacheManager(ABC):
         Raises:
             OutOfMemoryError: If there is no room.
             KeyError: If the sequence is not admitted.
+            ValueError: If tokens is negative.
         """
 
     @abstractmethod
@@ -173,7 +178,10 @@ class CacheManager(ABC):
     @property
     @abstractmethod
     def max_sequence_tokens(self) -> int:
-        """Tokens one sequence could have if it were alone; more can never fit."""
+        """Tokens one sequence could have if it were alone; more can never fit.
+
+        0 if not even its state fits, `UNBOUNDED_TOKENS` if tokens need no memory.
+        """
 
     def take_migrations(self) -> list[Migration]:
         """Migrations since the last call, in order; the caller logs them."""

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from allocator.backing import Backing
 
-MAX_SPAN_WASTE = 0.01
-"""Share of a span that rounding up to granules may leave without a page."""
+MAX_SPAN_WASTE_PERCENT = 1
+"""Part of a span that rounding up to granules may leave without a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,12 @@ class SpanGeometry:
     @classmethod
     def movable(cls, page_bytes: int, granule_bytes: int, min_granules: int = 1) -> SpanGeometry:
         """The smallest span of at least `min_granules` that wastes at most 1 % on rounding."""
-        pages = max(1, min_granules * granule_bytes // page_bytes)
+        granules = max(min_granules, ceil_div(page_bytes, granule_bytes))
         while True:
-            granules = ceil_div(pages * page_bytes, granule_bytes)
-            pages = granules * granule_bytes // page_bytes
-            used = pages * page_bytes / (granules * granule_bytes)
-            if used >= 1 - MAX_SPAN_WASTE:
+            pages, waste_bytes = divmod(granules * granule_bytes, page_bytes)
+            if waste_bytes * 100 <= MAX_SPAN_WASTE_PERCENT * granules * granule_bytes:
                 return cls(page_bytes, pages, granules)
-            pages += 1
+            granules += 1
 
 
 class Pool:
@@ -92,10 +90,16 @@ class Pool:
         return len(self._empty)
 
     def add_spans(self, count: int) -> None:
-        """Map the lowest absent spans; their pages become free."""
+        """Map the lowest absent spans; their pages become free.
+
+        Raises:
+            ValueError: If fewer are absent, or the budget has too few granules; nothing is mapped.
+        """
+        granules = self.geometry.granules_per_span
+        if count > len(self._absent) or count * granules > self._backing.num_free_granules:
+            raise ValueError(f"pool {self.name}: no room for {count} more spans")
         for _ in range(count):
             span = heapq.heappop(self._absent)
-            granules = self.geometry.granules_per_span
             self._backing.map(self.slab, span * granules, granules)
             first, num_pages = self._first_page(span), self.geometry.pages_per_span
             self._free[span] = list(range(first + num_pages - 1, first - 1, -1))
@@ -174,6 +178,14 @@ class Pool:
         check(self.num_spans * per_span == self.num_pages, f"pool {self.name}: pages miscounted")
         listed_once = len(set(self._partial)) == len(self._partial) == sum(self._in_partial)
         check(listed_once, f"pool {self.name}: the partial list is out of step")
+
+    def check_live(self, pages: set[int]) -> None:
+        """Raise AssertionError unless exactly these pages are taken, all in mapped spans."""
+        free = {page for span in self._free for page in span}
+        check(free.isdisjoint(pages), f"pool {self.name}: a live page is free")
+        check(len(pages) == self.num_live, f"pool {self.name}: live pages miscounted")
+        spans = {page // self.geometry.pages_per_span for page in pages}
+        check(spans.isdisjoint(self._absent), f"pool {self.name}: a live page has no memory")
 
     def _first_page(self, span: int) -> int:
         return span * self.geometry.pages_per_span

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from allocator.handle import HandleLayout
 from allocator.integrity import check
-from allocator.interface import CacheManager, OutOfMemoryError, PoolUsage, Usage
+from allocator.interface import (
+    UNBOUNDED_TOKENS,
+    CacheManager,
+    OutOfMemoryError,
+    PoolUsage,
+    Usage,
+)
 from allocator.page_table import PageTable
 from allocator.spec import CacheKind, PageShape, ceil_div
 
@@ -74,6 +80,8 @@ class PooledManager(CacheManager):
     def extend(self, sequence: int, tokens: int) -> None:
         """See `CacheManager.extend`."""
         held = self._held[sequence]
+        if tokens < 0:
+            raise ValueError("a sequence does not shrink")
         total = held.tokens + tokens
         if total > held.room_tokens:
             blocks = ceil_div(total - held.room_tokens, self.spec.page_tokens)
@@ -122,8 +130,9 @@ class PooledManager(CacheManager):
             pool.check_integrity()
         held_pages = self._check_sequences()
         check(held_pages == set(self._table.live_pages()), "a live page belongs to no sequence")
-        live = sum(pool.num_live for pool in self._pools)
-        check(live == self._table.num_live == len(held_pages), "pools and page table disagree")
+        check(self._table.num_live == len(held_pages), "the page table is miscounted")
+        for number, pool in enumerate(self._pools):
+            pool.check_live({page for owner, page in held_pages if owner == number})
         tokens = sum(held.tokens for held in self._held.values())
         check(tokens == self._live_tokens, "live tokens are miscounted")
         usage = self.usage()
@@ -136,6 +145,7 @@ class PooledManager(CacheManager):
         pages: list[tuple[int, int]] = []
         for held in self._held.values():
             check(0 < held.tokens <= held.room_tokens, "a token has no page")
+            check(held.room_tokens - held.tokens < self.spec.page_tokens, "a page holds no token")
             needs = zip(self._shapes, self._is_state, held.handles, strict=True)
             for pool, (shape, is_state, handles) in zip(self._pool_of_group, needs, strict=True):
                 blocks = 1 if is_state else held.room_tokens // self.spec.page_tokens
@@ -180,8 +190,8 @@ class PooledManager(CacheManager):
         """Unmapped budget that a pool could still map; none unless a subclass moves capacity."""
         return 0
 
-    def _blocks_alone(self, pages_by_pool: Sequence[int]) -> int:
-        """Attention blocks of one sequence with the given pages in each pool to itself."""
+    def _tokens_alone(self, pages_by_pool: Sequence[int]) -> int:
+        """Tokens of one sequence with the given pages in each pool to itself."""
         _, state = self._demand(0, with_state=True)
         _, both = self._demand(1, with_state=True)
         blocks = [
@@ -189,5 +199,6 @@ class PooledManager(CacheManager):
             for pages, fixed, each in zip(pages_by_pool, state, both, strict=True)
             if each > fixed
         ]
-        lacks_state = any(p < s for p, s in zip(pages_by_pool, state, strict=True))
-        return 0 if lacks_state else max(0, min(blocks, default=0))
+        if any(p < s for p, s in zip(pages_by_pool, state, strict=True)):
+            return 0
+        return min(blocks) * self.spec.page_tokens if blocks else UNBOUNDED_TOKENS

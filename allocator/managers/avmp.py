@@ -85,15 +85,13 @@ class AvmpManager(SplitManager):
     def max_sequence_tokens(self) -> int:
         """See `CacheManager.max_sequence_tokens`: alone, a sequence can have every granule."""
         if not self._moves:
-            pages = [pool.num_pages for pool in self._pools]
-            return self._blocks_alone(pages) * self.spec.page_tokens
+            return self._tokens_alone([pool.num_pages for pool in self._pools])
         kv, state = (pool.geometry for pool in self._pools)
         _, state_pages = self._demand(0, with_state=True)
         state_spans = -(-state_pages[1] // state.pages_per_span)
         left = self.backing.num_granules - state_spans * state.granules_per_span
-        kv_pages = max(0, left) // kv.granules_per_span * kv.pages_per_span
-        pages = [kv_pages, state_pages[1]]
-        return self._blocks_alone(pages) * self.spec.page_tokens if left >= 0 else 0
+        kv_pages = left // kv.granules_per_span * kv.pages_per_span
+        return self._tokens_alone([kv_pages, state_pages[1]]) if left >= 0 else 0
 
     def take_migrations(self) -> list[Migration]:
         """See `CacheManager.take_migrations`."""
@@ -115,8 +113,10 @@ class AvmpManager(SplitManager):
         short = [i for i, pool in enumerate(self._pools) if by_pool[i] > pool.num_free]
         if not short:
             return
-        if not self._moves or len(short) > 1:
+        if not self._moves:
             super()._make_room(by_pool)
+        if len(short) > 1:  # the reserve, a remainder, never fills a span of each
+            raise self._out_of_memory(0, by_pool)
         self._rebalance(short[0], by_pool)
 
     def _rebalance(self, recipient: int, by_pool: list[int]) -> None:
@@ -124,7 +124,7 @@ class AvmpManager(SplitManager):
         shortage = self._shortage(recipient, by_pool)
         move = self._policy.on_shortage(shortage)
         if move is None:
-            raise self._out_of_memory(recipient, by_pool[recipient], shortage)
+            raise self._out_of_memory(recipient, by_pool)
         self._pools[donor].remove_empty_spans(move.donor_spans)
         self._pools[recipient].add_spans(move.recipient_spans)
         if move.donor_spans:
@@ -142,9 +142,10 @@ class AvmpManager(SplitManager):
             reserve_granules=self.backing.num_free_granules,
         )
 
-    def _out_of_memory(self, recipient: int, asked: int, short: Shortage) -> OutOfMemoryError:
+    def _out_of_memory(self, recipient: int, by_pool: list[int]) -> OutOfMemoryError:
         """Say what the call could have had, and whether live pages stood in the way of more."""
-        sparable = (short.donor.free_pages - short.donor_keeps_pages) // short.donor.pages_per_span
+        short = self._shortage(recipient, by_pool)
+        sparable = short.sparable_spans
         empty = min(sparable, short.donor.empty_spans) * short.donor.granules_per_span
         granules_per_span = short.recipient.granules_per_span
         spans = (empty + short.reserve_granules) // granules_per_span
@@ -153,14 +154,17 @@ class AvmpManager(SplitManager):
         pool = self._pools[recipient]
         return OutOfMemoryError(
             pool.name,
-            asked,
+            by_pool[recipient],
             pool.num_free,
             largest=pool.num_free + spans * short.recipient.pages_per_span,
-            migration_blocked=in_theory >= needed_spans * granules_per_span,
+            migration_blocked=sparable > short.donor.empty_spans
+            and in_theory >= needed_spans * granules_per_span,
         )
 
     def _reserve_bytes(self) -> int:
         """Unmapped granules, as far as they would fill a span of some pool."""
+        if not self._moves:
+            return 0
         spans = [pool.geometry.granules_per_span for pool in self._pools]
         free = self.backing.num_free_granules
         return max(free // span * span for span in spans) * self.backing.granule_bytes

@@ -46,4 +46,4 @@ class PaddedManager(PooledManager):
     @property
     def max_sequence_tokens(self) -> int:
         """See `CacheManager.max_sequence_tokens`."""
-        return self._blocks_alone([self._pools[0].num_pages]) * self.spec.page_tokens
+        return self._tokens_alone([self._pools[0].num_pages])

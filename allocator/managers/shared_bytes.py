@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from allocator.handle import HandleLayout
 from allocator.integrity import check
-from allocator.interface import CacheManager, OutOfMemoryError, PoolUsage, Usage
+from allocator.interface import (
+    UNBOUNDED_TOKENS,
+    CacheManager,
+    OutOfMemoryError,
+    PoolUsage,
+    Usage,
+)
 from allocator.page_table import PageTable
 
 if TYPE_CHECKING:
@@ -55,7 +61,9 @@ class SharedBytesManager(CacheManager):
         left = self._budget_bytes - self.spec.bytes_per_sequence()
         if left < 0:
             return 0
-        return left // self.spec.bytes_per_token() if self.spec.bytes_per_token() else 2**63 - 1
+        return (
+            left // self.spec.bytes_per_token() if self.spec.bytes_per_token() else UNBOUNDED_TOKENS
+        )
 
     def admit(self, sequence: int, tokens: int) -> None:
         """See `CacheManager.admit`."""
@@ -72,6 +80,8 @@ class SharedBytesManager(CacheManager):
     def extend(self, sequence: int, tokens: int) -> None:
         """See `CacheManager.extend`."""
         held = self._tokens[sequence]
+        if tokens < 0:
+            raise ValueError("a sequence does not shrink")
         self._use(tokens * self.spec.bytes_per_token())
         self._tokens[sequence] = held + tokens
 

@@ -45,4 +45,4 @@ class StaticManager(SplitManager):
     @property
     def max_sequence_tokens(self) -> int:
         """See `CacheManager.max_sequence_tokens`."""
-        return self._blocks_alone([p.num_pages for p in self._pools]) * self.spec.page_tokens
+        return self._tokens_alone([pool.num_pages for pool in self._pools])

@@ -32,8 +32,7 @@ class OnFailure:
         lacking = spans_needed * recipient.granules_per_span - shortage.reserve_granules
         if lacking <= 0:
             return SpanMove(donor_spans=0, recipient_spans=spans_needed)
-        sparable = (donor.free_pages - shortage.donor_keeps_pages) // donor.pages_per_span
-        sparable = min(sparable, donor.empty_spans)
+        sparable = min(shortage.sparable_spans, donor.empty_spans)
         if sparable * donor.granules_per_span < lacking:
             return None
         wanted = ceil_div(max(lacking, self.batch_granules), donor.granules_per_span)

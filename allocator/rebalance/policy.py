@@ -41,6 +41,12 @@ class Shortage:
     donor_keeps_pages: int
     reserve_granules: int
 
+    @property
+    def sparable_spans(self) -> int:
+        """Spans' worth of pages that the donor has free beyond the call, whole spans or not."""
+        spare_pages = self.donor.free_pages - self.donor_keeps_pages
+        return max(0, spare_pages) // self.donor.pages_per_span
+
 
 @dataclass(frozen=True, slots=True)
 class SpanMove:
