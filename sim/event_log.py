@@ -96,6 +96,13 @@ class EventLog:
         self.header = header
         self._cells = array("q")
 
+    @classmethod
+    def from_table(cls, header: LogHeader, table: NDArray[np.int64]) -> EventLog:
+        """The log whose `table()` this was, int64, shape (rows, 6)."""
+        log = cls(header)
+        log._cells.frombytes(np.ascontiguousarray(table, dtype=np.int64).tobytes())
+        return log
+
     def append(self, time_ns: int, kind: EventKind, subject: int, *values: int) -> None:
         """Add a row; up to three values, the rest are 0."""
         self._cells.extend((time_ns, kind, subject, *values, *(0,) * (3 - len(values))))

@@ -55,7 +55,8 @@ class Timeline:
 
     def is_clean(self) -> NDArray[np.bool_]:
         """Whether each completed without a failed allocation or a preemption."""
-        return (self.preemptions == 0) & (self.failed_allocations == 0)
+        clean: NDArray[np.bool_] = (self.preemptions == 0) & (self.failed_allocations == 0)
+        return clean
 
 
 def timeline_of(log: EventLog) -> Timeline:

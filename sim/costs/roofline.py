@@ -48,15 +48,13 @@ class DeviceCosts:
         bytes_per_s: Achievable memory bandwidth.
         flops_per_s: Achievable dense matrix arithmetic.
         step_overhead_ns: Host and launch time of a step that no kernel hides.
-        map_ns: One mapping of physical memory, whatever its size.
-        unmap_ns: One unmapping, whatever its size.
+        remap_ns: Unmapping one run of physical memory and mapping it elsewhere, whatever its size.
     """
 
     bytes_per_s: float
     flops_per_s: float
     step_overhead_ns: float
-    map_ns: float
-    unmap_ns: float
+    remap_ns: float
 
 
 class RooflineExecutor:
@@ -65,9 +63,9 @@ class RooflineExecutor:
     The parts run one after the other on the device: weights (read once a step, whatever the
     batch), attention (KV of every attended token read once), state (read and written once a
     sequence). Each takes max(bytes / bandwidth, FLOPs / arithmetic) (roofline model: Williams,
-    Waterman, Patterson, CACM 2009). Mappings are priced one by one and hidden behind nothing:
-    an upper bound. Not modelled: kernel efficiency at small sizes, communication between
-    devices, the serving engine's own Python. `twinpool calibrate` will measure them.
+    Waterman, Patterson, CACM 2009). Mappings are priced one by one and hidden behind nothing,
+    each as an unmapping and a mapping: an upper bound. Not modelled: kernel efficiency at small
+    sizes, communication between devices, the serving engine's own Python.
     """
 
     def __init__(self, model: ModelCosts, device: DeviceCosts) -> None:
@@ -82,8 +80,7 @@ class RooflineExecutor:
             1,
             round(
                 device.step_overhead_ns
-                + plan.maps * device.map_ns
-                + plan.unmaps * device.unmap_ns
+                + max(plan.maps, plan.unmaps) * device.remap_ns
                 + self._weights_ns(num_tokens)
                 + self._attention_ns(plan)
                 + self._state_ns(plan, num_tokens)

@@ -1,0 +1,77 @@
+"""One cell: a machine, an allocator and a scheduler, run over a trace."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from allocator.backing import HostBacking
+from allocator.registry import known_managers
+from scenarios.choice import choose
+from scenarios.errors import UserError
+from scenarios.host_cost import host_ns_per_op
+from scenarios.result import RunResult
+from scenarios.version import TWINPOOL_VERSION
+from sim.costs.roofline import RooflineExecutor
+from sim.engine import Engine, Wiring
+from sim.metric import measure
+from sim.scheduler import known_schedulers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from allocator.interface import CacheManager
+    from scenarios.machine import Machine
+    from traces.record import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What determines a run, besides the trace; small enough to send to another process.
+
+    Attributes:
+        machine: Model and device.
+        allocator: `NAME[:key=value,...]`.
+        scheduler: `NAME[:key=value,...]`.
+    """
+
+    machine: Machine
+    allocator: str
+    scheduler: str
+
+    def digest(self, trace_digest: str) -> str:
+        """SHA-256 (hex) of everything that determines the event log, the version included."""
+        parts = (asdict(self.machine), self.allocator, self.scheduler)
+        described = repr((TWINPOOL_VERSION, parts, trace_digest))
+        return hashlib.sha256(described.encode()).hexdigest()
+
+    def build_manager(self) -> CacheManager:
+        """A fresh manager on a fresh host backing.
+
+        Raises:
+            UserError: An unknown allocator or option, or a budget it cannot be laid out in.
+        """
+        choice = choose("allocator", self.allocator, known_managers())
+        backing = HostBacking(self.machine.budget_bytes, self.machine.granule_bytes)
+        try:
+            return choice.design(self.machine.spec, backing, choice.options)
+        except ValueError as error:
+            raise UserError(f"{self.allocator}: {error}") from None
+
+    def wire(self) -> Wiring:
+        """The parts of an engine; errors as in `build_manager`, for the scheduler too."""
+        scheduler = choose("scheduler", self.scheduler, known_schedulers())
+        executor = RooflineExecutor(self.machine.model_costs, self.machine.device_costs)
+        return Wiring(self.build_manager(), scheduler.design(scheduler.options), executor)
+
+
+def run_cell(
+    cell: Cell, trace: Trace, on_progress: Callable[[int], None] | None = None
+) -> RunResult:
+    """Run a cell and measure its log; the allocator's host time is measured apart, after it."""
+    log = Engine(trace, cell.wire(), on_progress).run()
+    figures = measure(log)
+    figures["host_ns_per_allocator_op"] = host_ns_per_op(cell.build_manager(), trace)
+    figures["event_log_sha256"] = log.sha256()
+    return RunResult(cell.allocator, log, figures)

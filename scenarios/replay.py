@@ -1,0 +1,237 @@
+"""One trace through several allocators, each run in a process of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from multiprocessing import Manager, parent_process
+from typing import TYPE_CHECKING, Any, Protocol
+
+from joblib import Parallel, delayed
+
+from scenarios.cell import Cell, run_cell
+from scenarios.device import load_device
+from scenarios.errors import UserError
+from scenarios.machine import MachineOptions, machine_of
+from scenarios.model import load_model
+from scenarios.result import ReplayResult, RunResult
+from scenarios.store import load_run, save_run
+from scenarios.version import SCHEMA_VERSION, TWINPOOL_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from queue import Queue
+
+    from traces.record import Trace
+
+PROGRESS_STEP = 100
+"""Requests that end between two messages of a run's progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What the user asks for, by names.
+
+    Attributes:
+        model: Name of the model.
+        device: Name of the device.
+        allocators: `NAME[:key=value,...]` each, in the order of the report.
+        scheduler: `NAME[:key=value,...]`.
+        machine: How the model lies on devices.
+        seed: Seed of everything random.
+    """
+
+    model: str
+    device: str
+    allocators: tuple[str, ...]
+    scheduler: str = "fcfs"
+    machine: MachineOptions = field(default_factory=MachineOptions)
+    seed: int = 0
+
+
+class Watcher(Protocol):
+    """Is told how far runs are."""
+
+    def advanced(self, run: int, ended: int) -> None:
+        """So many requests of a run have ended."""
+
+
+class ReplayInterruptedError(Exception):
+    """The user interrupted; `partial` holds the runs that were done."""
+
+    def __init__(self, partial: ReplayResult) -> None:
+        super().__init__(f"interrupted after {len(partial.runs)} runs")
+        self.partial = partial
+
+
+def cells_of(scenario: Scenario) -> tuple[Cell, ...]:
+    """One cell an allocator; everything the user can get wrong is found here, before any run.
+
+    Raises:
+        UserError: An unknown name or option, an impossible size, an allocator given twice.
+    """
+    if not scenario.allocators:
+        raise UserError("no allocator is given: name at least one with --allocator")
+    if len(set(scenario.allocators)) < len(scenario.allocators):
+        raise UserError("an allocator is given twice: give each once, or with other options")
+    model, device = load_model(scenario.model), load_device(scenario.device)
+    machine = machine_of(model, device, scenario.machine)
+    cells = tuple(Cell(machine, text, scenario.scheduler) for text in scenario.allocators)
+    for cell in cells:
+        cell.wire()
+    return cells
+
+
+def replay(
+    scenario: Scenario, trace: Trace, folder: Path | None = None, watcher: Watcher | None = None
+) -> ReplayResult:
+    """Run a trace through every allocator of a scenario.
+
+    Args:
+        scenario: What to run.
+        trace: Requests with arrivals.
+        folder: Where each run is kept as it ends; runs of the same cell and trace found there
+            are not run again.
+        watcher: Is told of progress.
+
+    Raises:
+        UserError: See `cells_of`.
+        ReplayInterruptedError: The user interrupted; what was done is in it, and in the folder.
+    """
+    start_s = time.perf_counter()
+    cells = cells_of(scenario)
+    trace_digest = trace.digest()
+    digests = [cell.digest(trace_digest) for cell in cells]
+    runs: dict[int, RunResult] = {}
+    interrupted = False
+    try:
+        runs.update(_runs(cells, trace, watcher, _Kept(folder, digests)))
+    except KeyboardInterrupt:
+        interrupted = True
+    facts = {**_facts(scenario, trace, cells[0]), "wall_seconds": time.perf_counter() - start_s}
+    result = ReplayResult(facts, tuple(run for _, run in sorted(runs.items())))
+    if interrupted:
+        raise ReplayInterruptedError(result)
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Runs kept in a folder, if there is one."""
+
+    folder: Path | None
+    digests: list[str]
+
+    def load(self, index: int, cell: Cell) -> RunResult | None:
+        if self.folder is None:
+            return None
+        return load_run(self.folder, cell.allocator, self.digests[index])
+
+    def save(self, index: int, run: RunResult) -> None:
+        if self.folder is not None:
+            save_run(self.folder, run, self.digests[index])
+
+
+def _runs(
+    cells: tuple[Cell, ...], trace: Trace, watcher: Watcher | None, kept: _Kept
+) -> Iterator[tuple[int, RunResult]]:
+    """(index, run) of every cell: those kept first, then the others as they end."""
+    to_run = []
+    for index, cell in enumerate(cells):
+        run = kept.load(index, cell)
+        if run is None:
+            to_run.append(index)
+            continue
+        if watcher is not None:
+            watcher.advanced(index, len(trace))
+        yield index, run
+    for index, run in _run_all(to_run, cells, trace, watcher):
+        kept.save(index, run)
+        yield index, run
+
+
+def _run_all(
+    to_run: list[int], cells: tuple[Cell, ...], trace: Trace, watcher: Watcher | None
+) -> Iterator[tuple[int, RunResult]]:
+    """Run cells as they end: a single one here, several in a process each."""
+    if len(to_run) < 2:  # noqa: PLR2004 - one run needs no processes
+        for index in to_run:
+            yield index, run_cell(cells[index], trace, _teller(watcher, index))
+        return
+    jobs = min(len(to_run), os.cpu_count() or 1)
+    with _listening(watcher) as messages:
+        parallel = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered")
+        yield from parallel(
+            delayed(_run_in_worker)(index, cells[index], trace, messages) for index in to_run
+        )
+
+
+def _teller(watcher: Watcher | None, index: int) -> Callable[[int], None] | None:
+    return None if watcher is None else partial(watcher.advanced, index)
+
+
+def _run_in_worker(
+    index: int, cell: Cell, trace: Trace, messages: Queue[tuple[int, int]]
+) -> tuple[int, RunResult]:
+    """Run a cell in a process of its own; an interrupt is for the parent, which ends it."""
+    if parent_process() is not None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    reported = 0
+
+    def tell(ended: int) -> None:
+        nonlocal reported
+        if ended - reported >= PROGRESS_STEP or ended == len(trace):
+            reported = ended
+            messages.put((index, ended))
+
+    return index, run_cell(cell, trace, tell)
+
+
+@contextmanager
+def _listening(watcher: Watcher | None) -> Iterator[Queue[tuple[int, int]]]:
+    """A queue whose messages reach the watcher from a thread of this process."""
+    with Manager() as manager:
+        messages: Any = manager.Queue()
+        thread = threading.Thread(target=_pass_on, args=(messages, watcher), daemon=True)
+        thread.start()
+        try:
+            yield messages
+        finally:
+            messages.put(None)
+            thread.join()
+
+
+def _pass_on(messages: Queue[tuple[int, int] | None], watcher: Watcher | None) -> None:
+    while (message := messages.get()) is not None:
+        if watcher is not None:
+            watcher.advanced(*message)
+
+
+def _facts(scenario: Scenario, trace: Trace, cell: Cell) -> dict[str, Any]:
+    """What was run, by the names of the JSON contract."""
+    described = repr((asdict(scenario), asdict(cell.machine)))
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "twinpool_version": TWINPOOL_VERSION,
+        "command": "replay",
+        "seed": scenario.seed,
+        "scenario_digest": hashlib.sha256(described.encode()).hexdigest(),
+        "trace_digest": trace.digest(),
+        "trace": trace.name,
+        "requests": len(trace),
+        "dropped_rows": [asdict(dropped) for dropped in trace.dropped],
+        "model": scenario.model,
+        "device": scenario.device,
+        "tp": scenario.machine.tp,
+        "scheduler": scenario.scheduler,
+        "budget_bytes": cell.machine.budget_bytes,
+        "kv_bytes_per_token": cell.machine.spec.bytes_per_token(),
+        "state_bytes_per_sequence": cell.machine.spec.bytes_per_sequence(),
+    }

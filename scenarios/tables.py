@@ -1,0 +1,113 @@
+"""Results as tables for a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from scenarios.machine import GIB
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scenarios.listing import Item
+    from scenarios.result import ReplayResult
+
+NOTHING = "-"
+
+
+def replay_table(result: ReplayResult) -> Table:
+    """One column an allocator, one row a figure."""
+    facts = result.facts
+    title = (
+        f"{facts['trace']}: {facts['requests']} requests, {facts['model']} on {facts['device']},"
+        f" {facts['budget_bytes'] / GIB:.2f} GiB for caches"
+    )
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("", no_wrap=True)
+    for run in result.runs:
+        table.add_column(run.allocator, justify="right", overflow="fold")
+    for label, figure in ROWS:
+        table.add_row(label, *(figure(run.metrics) for run in result.runs))
+    return table
+
+
+def list_table(kind: str, items: list[Item]) -> Table:
+    """One row an item; sources and options are written out below each other."""
+    columns = list(dict.fromkeys(key for item in items for key in item))
+    table = Table(title=f"{len(items)} {kind}", title_justify="left", title_style="bold")
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for item in items:
+        table.add_row(*(_cell(item.get(column)) for column in columns))
+    return table
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return "\n".join(_line(entry) for entry in value)
+    return NOTHING if value is None else str(value)
+
+
+def _line(entry: object) -> str:
+    if not isinstance(entry, dict):
+        return str(entry)
+    if "key" in entry:
+        return f"{entry['key']}={entry['default']}: {entry['help']}"
+    return f"{entry['table']}: {entry['source']} ({entry['verification']})"
+
+
+def _count(name: str) -> Callable[[dict[str, Any]], str]:
+    return lambda metrics: f"{metrics[name]:,}"
+
+
+def _number(name: str, digits: int) -> Callable[[dict[str, Any]], str]:
+    return lambda metrics: NOTHING if metrics[name] is None else f"{metrics[name]:,.{digits}f}"
+
+
+def _gib(name: str) -> Callable[[dict[str, Any]], str]:
+    return lambda metrics: f"{metrics[name] / GIB:.2f}"
+
+
+def _inner(name: str, part: str, scale: float = 1.0) -> Callable[[dict[str, Any]], str]:
+    def text(metrics: dict[str, Any]) -> str:
+        value = metrics[name][part]
+        return NOTHING if value is None else f"{value * scale:,.2f}"
+
+    return text
+
+
+def _migrations(metrics: dict[str, Any]) -> str:
+    moved = metrics["migrations"]
+    return f"{moved['count']:,} ({moved['bytes'] / GIB:.1f} GiB)"
+
+
+MS = 1e3
+ROWS: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
+    ("stability", lambda metrics: str(metrics["stability"])),
+    ("completed", _count("completed")),
+    ("rejected", _count("rejected")),
+    ("clean completions", _count("clean_completions")),
+    ("preemptions", _count("preemptions")),
+    ("OOM events", _count("oom_events")),
+    ("recomputed tokens", _count("recomputed_tokens")),
+    ("throughput, requests/s", _number("throughput_rps", 3)),
+    ("throughput, tokens/s", _number("throughput_tokens_per_s", 1)),
+    ("goodput, requests/s", _number("goodput_rps", 3)),
+    ("TTFT p50, ms", _inner("ttft_s", "p50", MS)),
+    ("TTFT p99, ms", _inner("ttft_s", "p99", MS)),
+    ("TPOT p50, ms", _inner("tpot_s", "p50", MS)),
+    ("TPOT p99, ms", _inner("tpot_s", "p99", MS)),
+    ("end to end p50, ms", _inner("e2e_s", "p50", MS)),
+    ("end to end p99, ms", _inner("e2e_s", "p99", MS)),
+    ("peak use, GiB", _gib("peak_bytes")),
+    ("footprint, GiB", _gib("footprint_bytes")),
+    ("internal waste, % of budget", _inner("waste", "internal_pct")),
+    ("external waste, % of budget", _inner("waste", "external_pct")),
+    ("stranded waste, % of budget", _inner("waste", "stranded_pct")),
+    ("migrations", _migrations),
+    ("migrations blocked", _inner("migrations", "blocked")),
+    ("host ns an allocator call", _number("host_ns_per_allocator_op", 0)),
+)
+"""Label and text of each row of the replay table."""

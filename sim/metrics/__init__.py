@@ -1,0 +1,1 @@
+"""Metrics, one a file; `sim.metric` finds them here."""

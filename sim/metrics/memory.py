@@ -1,0 +1,35 @@
+"""Where the bytes went."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sim.event_log import EventKind, EventLog
+from sim.metric import Metric
+
+PERCENT = 100.0
+
+
+class Memory(Metric):
+    """Peak and footprint, and waste as a mean over the samples, in percent of the budget."""
+
+    name = "memory"
+
+    def measure(self, log: EventLog) -> dict[str, Any]:
+        """See `Metric.measure`; waste is None in a run too short for a sample."""
+        end = log.of(EventKind.END)[0]
+        return {
+            "peak_bytes": int(end[3]),
+            "budget_bytes": log.header.budget_bytes,
+            "footprint_bytes": int(end[4]),
+            "waste": _waste(log),
+        }
+
+
+def _waste(log: EventLog) -> dict[str, float | None]:
+    samples = log.of(EventKind.WASTE_SAMPLE)
+    names = ("internal_pct", "external_pct", "stranded_pct")
+    if not len(samples):
+        return dict.fromkeys(names)
+    means = samples[:, 3:6].mean(axis=0) / log.header.budget_bytes * PERCENT
+    return dict(zip(names, map(float, means), strict=True))
