@@ -10,8 +10,8 @@ import numpy as np
 
 from traces.options import Options, about, build, split_spec
 from traces.record import TraceError
-from traces.registry import nearest_first
 from traces.timestamps import MAX_ARRIVAL_NS
+from traces.wording import nearest_first, shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -115,7 +115,7 @@ def parse_arrival_process(text: str) -> ArrivalProcess:
     name, values = split_spec(text)
     if name not in _KINDS:
         known = nearest_first(name, _KINDS)
-        raise TraceError(f"unknown arrival process {name!r}; the known ones are {known}")
+        raise TraceError(f"unknown arrival process {shown(name)}; the known ones are {known}")
     return build(_KINDS[name], values, {})
 
 

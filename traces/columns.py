@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from traces.record import DroppedRows, Trace, TraceError
-from traces.registry import nearest_first
 from traces.timestamps import UNIT_DIGITS, arrival_ns
+from traces.wording import nearest_first, shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,7 +69,9 @@ def parse_columns(text: str) -> ColumnMapping:
         role, _, column = (side.strip() for side in part.partition("="))
         if role not in roles or role in chosen or not column:
             known = nearest_first(role, roles)
-            raise TraceError(f"--columns: {part!r} is not one of {known}, once each, as role=name")
+            raise TraceError(
+                f"--columns: {shown(part)} is not one of {known}, once each, as role=name"
+            )
         chosen[role] = column
     if not {"prompt", "output"} <= chosen.keys():
         raise TraceError("--columns needs prompt=... and output=..., and arrival=... to replay")

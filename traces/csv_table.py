@@ -7,12 +7,13 @@ import io
 import re
 from typing import TYPE_CHECKING
 
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.csv as arrow_csv  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.csv as arrow_csv
 
 from traces.content import read_bytes
 from traces.record import TraceError
-from traces.table import Table, require_columns, shown
+from traces.table import Table, require_columns
+from traces.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

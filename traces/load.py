@@ -14,7 +14,8 @@ from traces.csv_table import csv_columns, read_csv_table
 from traces.jsonl_table import json_keys, read_json_lines
 from traces.options import build, described, split_spec
 from traces.record import TraceError
-from traces.registry import members, nearest_first
+from traces.registry import members
+from traces.wording import listed, nearest_first, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,7 +109,9 @@ def _generate(source: str, options: TraceOptions) -> Trace:
     name = source.partition(":")[0].strip()
     if name not in _presets():
         known = nearest_first(name, _presets())
-        raise TraceError(f"{source!r} is no file that exists and no preset; presets are {known}")
+        raise TraceError(
+            f"{shown(source, most=200)} is no file that exists and no preset; presets are {known}"
+        )
     if options.format or options.columns:
         raise TraceError(f"{source} is a preset: --format and --columns go with a file")
     kind = _presets()[name]
@@ -141,8 +144,8 @@ def _sniffed(path: Path) -> TraceReader:
     for reader in _readers().values():
         if reader.sniff(head):
             return reader
-    found = ", ".join(name[:40] for name in (json_keys(head) or csv_columns(head))[:20])
+    found = listed(json_keys(head) or csv_columns(head))
     raise TraceError(
-        f"{path} is in no known format ({', '.join(_readers())}); it starts with {found!r}: "
+        f"{path} is in no known format ({', '.join(_readers())}); it starts with {found}: "
         "name its columns with --columns arrival=...,prompt=...,output=..."
     )

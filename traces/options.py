@@ -7,7 +7,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_type_hints
 
 from traces.record import TraceError
-from traces.registry import nearest_first
+from traces.wording import nearest_first, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,9 +67,9 @@ def split_spec(text: str) -> tuple[str, dict[str, str]]:
         key, equals, value = part.partition("=")
         key = key.strip().replace("-", "_")
         if not (equals and key and value.strip()):
-            raise TraceError(f"{text}: {part!r} is no option; write {name}:key=value,...")
+            raise TraceError(f"{shown(part)} is no option; write {name}:key=value,...")
         if key in values:
-            raise TraceError(f"{text}: {key} is given twice; give it once")
+            raise TraceError(f"{name}: {shown(key)} is given twice; give it once")
         values[key] = value.strip()
     return name.strip(), values
 
@@ -108,7 +108,7 @@ def _described(entry: Field[Any]) -> str:
 
 def _unknown_key(name: str, key: str, known: Mapping[str, Any]) -> str:
     offer = nearest_first(key, known) if known else "none"
-    return f"{name} has no option {key!r}; it knows {offer}"
+    return f"{name} has no option {shown(key)}; it knows {offer}"
 
 
 def _refuse_missing(name: str, known: Mapping[str, Field[Any]], chosen: Mapping[str, Any]) -> None:
@@ -124,7 +124,7 @@ def _value(what: str, text: str, kind: type) -> object:
         return kind(text)
     except ValueError:
         noun = "a whole number" if kind is int else "a number"
-        raise TraceError(f"{what} must be {noun}, not {text!r}") from None
+        raise TraceError(f"{what} must be {noun}, not {shown(text)}") from None
 
 
 def _check_range(name: str, entry: Field[Any], value: object) -> None:
@@ -132,7 +132,7 @@ def _check_range(name: str, entry: Field[Any], value: object) -> None:
     if isinstance(value, str):
         if about_it["choices"] and value not in about_it["choices"]:
             offer = nearest_first(value, about_it["choices"])
-            raise TraceError(f"{name}: {entry.name} must be one of {offer}, not {value!r}")
+            raise TraceError(f"{name}: {entry.name} must be one of {offer}, not {shown(value)}")
         return
     if not isinstance(value, int | float) or not math.isfinite(value):
         raise TraceError(f"{name}: {entry.name} must be a finite number, not {value!r}")

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow.compute as pc  # type: ignore[import-untyped]
+import pyarrow.compute as pc
 
 from traces.record import TraceError
+from traces.wording import listed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 # Above any context there is, and low enough that sums over a trace stay inside int64.
 MAX_TOKENS = 2**31 - 1
-SHOWN_CHARACTERS = 40
 # 18 digits always fit into int64; a trailing ".0" is what spreadsheets make of whole numbers.
 _WHOLE_NUMBER = r"^0*[0-9]{1,18}(\.0*)?$"
 
@@ -78,19 +78,12 @@ def to_int64(cells: Any) -> Int64Array:  # noqa: ANN401 - Arrow carries no types
     return np.asarray(pc.cast(cells, "int64"), dtype=np.int64)
 
 
-def shown(cell: str) -> str:
-    """A cell as a message quotes it: one line, not endless."""
-    return repr(cell if len(cell) <= SHOWN_CHARACTERS else cell[:SHOWN_CHARACTERS] + "...")
-
-
 def require_columns(file: str, wanted: Sequence[str], found: Sequence[str]) -> None:
     """Raise TraceError where a file lacks a column, naming those it has."""
     missing = [name for name in wanted if name not in found]
     if missing:
-        lacks = ", ".join(missing)
-        has = ", ".join(name[:SHOWN_CHARACTERS] for name in found[:20])
         raise TraceError(
-            f"{file} has no column {lacks}; it has {has}: "
+            f"{file} has no column {listed(missing)}; it has {listed(found)}: "
             "name the right ones with --columns arrival=...,prompt=...,output=..."
         )
 

@@ -18,10 +18,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.compute as pc  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from traces.table import shown, to_int64
+from traces.table import to_int64
+from traces.wording import shown
 
 if TYPE_CHECKING:
     from traces.record import Int64Array

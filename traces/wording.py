@@ -1,0 +1,31 @@
+"""How messages quote what users wrote: on one line, at bounded length, the likest name first."""
+
+from __future__ import annotations
+
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+SHOWN_CHARACTERS = 40
+LISTED_NAMES = 20
+
+
+def shown(text: str, most: int = SHOWN_CHARACTERS) -> str:
+    """A text in quotes, escaped to one line and cut to a number of characters."""
+    return repr(text if len(text) <= most else text[:most] + "...")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Column names found in a file, separated by commas."""
+    return ", ".join(shown(name)[1:-1] for name in names[:LISTED_NAMES])
+
+
+def nearest_first(word: str, names: Iterable[str]) -> str:
+    """The known names as one comma-separated text, the likest to a mistyped word first."""
+
+    def unlikeness(name: str) -> tuple[float, str]:
+        return -SequenceMatcher(None, word.lower(), name.lower()).ratio(), name
+
+    return ", ".join(sorted(names, key=unlikeness))
