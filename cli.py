@@ -19,7 +19,7 @@ from scenarios.listing import LISTS, items_of
 from scenarios.machine import MachineOptions
 from scenarios.replay import ReplayInterruptedError, Scenario, cells_of, replay
 from scenarios.report import write_report
-from scenarios.tables import list_table, replay_table
+from scenarios.tables import list_lines, replay_table
 from scenarios.trace_input import TraceInput
 from scenarios.version import SCHEMA_VERSION, TWINPOOL_VERSION
 from traces.load import TraceOptions
@@ -149,7 +149,9 @@ def list_command(
             }
         )
     else:
-        Console().print(list_table(what, items))
+        console = Console(soft_wrap=True)
+        for line in list_lines(items):
+            console.print(line, highlight=False)
 
 
 class _Bars:

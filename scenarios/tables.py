@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from scenarios.machine import GIB
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from scenarios.listing import Item
     from scenarios.result import ReplayResult
@@ -33,21 +34,23 @@ def replay_table(result: ReplayResult) -> Table:
     return table
 
 
-def list_table(kind: str, items: list[Item]) -> Table:
-    """One row an item; sources and options are written out below each other."""
-    columns = list(dict.fromkeys(key for item in items for key in item))
-    table = Table(title=f"{len(items)} {kind}", title_justify="left", title_style="bold")
-    for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
+def list_lines(items: list[Item]) -> Iterator[str]:
+    """Each item as a line of its figures, and below it a line for each option or source."""
     for item in items:
-        table.add_row(*(_cell(item.get(column)) for column in columns))
-    return table
+        figures = {key: value for key, value in item.items() if not isinstance(value, list | tuple)}
+        name = figures.pop("name")
+        yield f"[bold]{escape(str(name))}[/bold]  " + escape(_figures(figures))
+        for values in item.values():
+            if isinstance(values, list | tuple):
+                yield from (f"    {escape(_line(value))}" for value in values)
 
 
-def _cell(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return "\n".join(_line(entry) for entry in value)
-    return NOTHING if value is None else str(value)
+def _figures(figures: dict[str, Any]) -> str:
+    """Words stand alone, numbers with their name."""
+    return ", ".join(
+        value if isinstance(value, str) else f"{key.replace('_', ' ')} {value:,}"
+        for key, value in figures.items()
+    )
 
 
 def _line(entry: object) -> str:
