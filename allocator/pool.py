@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections import deque
+from bisect import bisect_left, insort
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,9 +55,10 @@ class SpanGeometry:
 class Pool:
     """Pages of one size, numbered from 0 at the start of the slab.
 
-    Pages are taken from spans already in use before empty ones, and empty spans are taken from
-    the low end and removed from the high end: live pages stay together, so that spans stay empty
-    and capacity can move. No call costs more than the pages or spans it names.
+    Pages are taken from the lowest span already in use, else from the lowest empty one, and empty
+    spans are removed from the high end: live pages gather at the low end, so that spans become
+    empty and capacity can move. No call costs more than the pages or spans it names, but for
+    keeping the two lists of spans in order.
     """
 
     def __init__(self, name: str, geometry: SpanGeometry, backing: Backing, max_spans: int) -> None:
@@ -68,9 +69,8 @@ class Pool:
         self.slab = backing.reserve(max_spans * span_bytes)
         self._absent = list(range(max_spans))  # a heap: the lowest absent span is added first
         self._free: list[list[int]] = [[] for _ in range(max_spans)]
-        self._empty: deque[int] = deque()
-        self._partial: list[int] = []  # a stack; may name spans that are no longer partial
-        self._in_partial = bytearray(max_spans)
+        self._empty: list[int] = []  # in order; without a live page
+        self._partial: list[int] = []  # in order; with live pages and free ones
         self.num_pages = 0
         self.num_free = 0
 
@@ -103,7 +103,7 @@ class Pool:
             self._backing.map(self.slab, span * granules, granules)
             first, num_pages = self._first_page(span), self.geometry.pages_per_span
             self._free[span] = list(range(first + num_pages - 1, first - 1, -1))
-            self._empty.append(span)
+            insort(self._empty, span)
             self.num_pages += num_pages
             self.num_free += num_pages
 
@@ -135,14 +135,15 @@ class Pool:
         self.num_free -= count
         taken: list[int] = []
         while count:
-            free = self._free[self._span_to_take_from()]
-            if len(free) > count:
-                taken += free[: -count - 1 : -1]
-                del free[-count:]
-                break
-            count -= len(free)
-            taken += reversed(free)
-            free.clear()
+            span = self._partial[0] if self._partial else self._empty[0]
+            free = self._free[span]
+            run = free[: -count - 1 : -1]
+            del free[-len(run) :]
+            taken += run
+            count -= len(run)
+            num_before = len(free) + len(run)
+            if not free or num_before == self.geometry.pages_per_span:
+                self._relist(span, num_before)
         return taken
 
     def give(self, pages: Sequence[int]) -> None:
@@ -152,32 +153,26 @@ class Pool:
             span = page // per_span
             free = self._free[span]
             free.append(page)
-            if len(free) == per_span:
-                self._empty.appendleft(span)
-            elif not self._in_partial[span]:
-                self._in_partial[span] = 1
-                self._partial.append(span)
+            if len(free) in {1, per_span}:
+                self._relist(span, num_before=len(free) - 1)
         self.num_free += len(pages)
 
     def check_integrity(self) -> None:
         """Raise AssertionError if a page is lost or doubled, or a span is in the wrong list."""
         per_span = self.geometry.pages_per_span
-        absent, empty = set(self._absent), set(self._empty)
-        check(len(empty) == len(self._empty), f"pool {self.name}: a span is empty twice")
+        absent = set(self._absent)
         for span, free in enumerate(self._free):
             first = self._first_page(span)
             own = len(set(free)) == len(free) and all(0 <= p - first < per_span for p in free)
             check(own, f"pool {self.name}: span {span} holds a doubled or foreign page")
             check(span not in absent or not free, f"pool {self.name}: an absent span has pages")
-            is_empty = span not in absent and len(free) == per_span
-            check(is_empty == (span in empty), f"pool {self.name}: span {span} is not listed empty")
-            partial = bool(free) and not is_empty
-            listed = bool(self._in_partial[span])
-            check(listed or not partial, f"pool {self.name}: span {span} is not listed partial")
-        check(sum(map(len, self._free)) == self.num_free, f"pool {self.name}: free miscounted")
+        num_free = {s: len(free) for s, free in enumerate(self._free) if s not in absent}
+        empty = [span for span, count in num_free.items() if count == per_span]
+        partial = [span for span, count in num_free.items() if 0 < count < per_span]
+        check(empty == self._empty, f"pool {self.name}: the list of empty spans is off")
+        check(partial == self._partial, f"pool {self.name}: the list of partial spans is off")
+        check(sum(num_free.values()) == self.num_free, f"pool {self.name}: free miscounted")
         check(self.num_spans * per_span == self.num_pages, f"pool {self.name}: pages miscounted")
-        listed_once = len(set(self._partial)) == len(self._partial) == sum(self._in_partial)
-        check(listed_once, f"pool {self.name}: the partial list is out of step")
 
     def check_live(self, pages: set[int]) -> None:
         """Raise AssertionError unless exactly these pages are taken, all in mapped spans."""
@@ -190,16 +185,17 @@ class Pool:
     def _first_page(self, span: int) -> int:
         return span * self.geometry.pages_per_span
 
-    def _span_to_take_from(self) -> int:
-        """A span with free pages: a partial one if there is one, else the next empty one."""
-        per_span = self.geometry.pages_per_span
-        while self._partial:
-            span = self._partial[-1]
-            if 0 < len(self._free[span]) < per_span:
-                return span
-            self._in_partial[span] = 0
-            self._partial.pop()
-        span = self._empty.popleft()
-        self._in_partial[span] = 1
-        self._partial.append(span)
-        return span
+    def _relist(self, span: int, num_before: int) -> None:
+        """Keep the lists of empty and partial spans after the free pages of a span changed."""
+        old, new = self._list_for(num_before), self._list_for(len(self._free[span]))
+        if old is new:
+            return
+        if old is not None:
+            del old[bisect_left(old, span)]
+        if new is not None:
+            insort(new, span)
+
+    def _list_for(self, num_free: int) -> list[int] | None:
+        if num_free == 0:
+            return None  # full spans need no list
+        return self._empty if num_free == self.geometry.pages_per_span else self._partial
