@@ -1,0 +1,151 @@
+"""What tests of every kind share: hypothesis profiles, cache specs, and managers to try them on."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from allocator.backing import HostBacking
+from allocator.registry import known_managers
+from allocator.spec import CacheGroup, CacheKind, CacheSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from allocator.backing import Backing
+    from allocator.interface import CacheManager
+
+settings.register_profile(
+    "ci",
+    deadline=None,  # shared runners pause at will
+    derandomize=True,
+    max_examples=25,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("thorough", parent=settings.get_profile("ci"), max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+GRANULE_BYTES = 1024
+
+
+@dataclass(frozen=True)
+class MemoryCase:
+    """A model's caches and a budget that a few sequences exhaust."""
+
+    name: str
+    spec: CacheSpec
+    num_granules: int
+
+    @property
+    def budget_bytes(self) -> int:
+        return self.num_granules * GRANULE_BYTES
+
+    def needed_bytes(self, lengths: list[int]) -> int:
+        """Bytes that sequences of these lengths need, from the definition."""
+        total = 0
+        for group in self.spec.groups:
+            units = sum(lengths) if group.kind is CacheKind.ATTENTION else len(lengths)
+            total += units * group.num_layers * group.layer_bytes
+        return total
+
+
+@dataclass(frozen=True)
+class Design:
+    """A manager with one choice of its options."""
+
+    manager: type[CacheManager]
+    options: Any
+
+    def __str__(self) -> str:
+        chosen = [
+            f"{field.name}={getattr(self.options, field.name).value}"
+            for field in fields(self.options)
+            if isinstance(getattr(self.options, field.name), Enum)
+        ]
+        return ":".join([self.manager.name, *chosen])
+
+    def build(self, spec: CacheSpec, backing: Backing) -> CacheManager:
+        return self.manager(spec, backing, self.options)
+
+
+def attention(name: str, num_layers: int, layer_bytes: int) -> CacheGroup:
+    return CacheGroup(name, CacheKind.ATTENTION, num_layers, layer_bytes)
+
+
+def state(name: str, num_layers: int, layer_bytes: int) -> CacheGroup:
+    return CacheGroup(name, CacheKind.STATE, num_layers, layer_bytes)
+
+
+MEMORY_CASES = (
+    MemoryCase("state-light", CacheSpec((attention("kv", 2, 32), state("ssm", 3, 80)), 4), 40),
+    MemoryCase("state-heavy", CacheSpec((attention("kv", 1, 16), state("ssm", 6, 512)), 4), 96),
+    MemoryCase("attention-only", CacheSpec((attention("kv", 4, 24),), 4), 24),
+    MemoryCase("state-only", CacheSpec((state("ssm", 5, 200),), 4), 24),
+    MemoryCase(
+        "many-groups",
+        CacheSpec(
+            (
+                attention("global", 2, 48),
+                state("conv", 4, 36),
+                attention("local", 5, 20),
+                state("ssm", 2, 144),
+            ),
+            4,
+        ),
+        64,
+    ),
+    MemoryCase("odd-pages", CacheSpec((attention("kv", 3, 27), state("ssm", 2, 1500)), 5), 200),
+)
+
+BACKINGS: dict[str, Callable[[MemoryCase], Backing]] = {
+    "host": lambda case: HostBacking(case.budget_bytes, GRANULE_BYTES),
+}
+
+
+def every_design() -> Iterator[Design]:
+    """Each registered manager with its defaults, and with every other value of its choices."""
+    for manager in known_managers().values():
+        defaults = manager.Options()
+        yield Design(manager, defaults)
+        for field in fields(defaults):
+            default = getattr(defaults, field.name)
+            for value in type(default) if isinstance(default, Enum) else ():
+                if value is not default:
+                    yield Design(manager, replace(defaults, **{field.name: value}))
+
+
+@pytest.fixture(params=every_design(), ids=str)
+def design(request: pytest.FixtureRequest) -> Design:
+    """Every registered manager, in every one of its choices."""
+    found: Design = request.param
+    return found
+
+
+@pytest.fixture(params=MEMORY_CASES, ids=lambda case: case.name)
+def memory_case(request: pytest.FixtureRequest) -> MemoryCase:
+    """Models whose caches differ in what matters to an allocator."""
+    found: MemoryCase = request.param
+    return found
+
+
+@pytest.fixture(params=BACKINGS)
+def backing(request: pytest.FixtureRequest, memory_case: MemoryCase) -> Backing:
+    """Every backing that needs no device, with the budget of the case."""
+    return BACKINGS[request.param](memory_case)
+
+
+@pytest.fixture
+def manager(design: Design, memory_case: MemoryCase, backing: Backing) -> CacheManager:
+    """Every design, for every model, over every backing."""
+    return design.build(memory_case.spec, backing)
+
+
+@pytest.fixture
+def host_backing() -> Callable[[int], HostBacking]:
+    """Accounting for so many granules of 1 KiB."""
+    return lambda num_granules: HostBacking(num_granules * GRANULE_BYTES, GRANULE_BYTES)
