@@ -84,7 +84,7 @@ def _gunzip_head(path: Path, raw: bytes) -> bytes:
 
 
 def _refuse_foreign(path: Path, raw: bytes) -> None:
-    if not raw.strip():
+    if not raw.removeprefix(UTF8_BOM).strip():
         raise TraceError(f"{path} is empty; give a file that holds requests")
     for magic, what in _FOREIGN:
         if raw.startswith(magic):

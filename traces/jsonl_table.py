@@ -82,7 +82,8 @@ def read_json_lines(path: Path, wanted: Sequence[str], extra: Sequence[str] = ()
     values: dict[str, list[Any]] = {name: [] for name in (*wanted, *extra)}
     lines: list[int] = []
     for number, line in enumerate(read_bytes(path).decode().split("\n"), start=1):
-        if not line or line.isspace():
+        # Python calls more characters space than JSON does, a lone control character among them.
+        if not line.strip(" \t\r"):
             continue
         entry = _decode(str(path), number, line)
         if not lines:

@@ -87,6 +87,8 @@ def loads_or_refuses(content: bytes, options: TraceOptions) -> None:
 
 @given(CONTENTS, OPTIONS)
 @example(b"", TraceOptions())
+@example(b"\xef\xbb\xbf\n", TraceOptions(format="azure"))
+@example(b"\x1f", TraceOptions(format="mooncake"))
 @example(b"\n", TraceOptions(columns="prompt=a,output=b"))
 @example(b"a,b\r\r\n1,2", TraceOptions(columns="prompt=a,output=b"))
 @example(b'{"a\\nb": 1}', TraceOptions())

@@ -89,7 +89,7 @@ def test_open_loops_have_their_rate_and_their_variation(process: OpenLoop) -> No
     count = 200_000
     trace = Trace("made", np.ones(count, np.int64), np.ones(count, np.int64))
     gaps = np.diff(times(with_arrivals(trace, process, rng()))) / SECOND
-    cv = {"poisson": 1.0, "deterministic": 0.0}.get(process.name) or getattr(process, "cv", 0.0)
+    cv = process.cv if isinstance(process, Gamma) else float(isinstance(process, Poisson))
     # the mean of n gaps has a relative deviation of cv / sqrt(n)
     assert gaps.mean() == pytest.approx(1 / 50, rel=6 * cv / np.sqrt(count) + 1e-6)
     assert gaps.std() / gaps.mean() == pytest.approx(cv, rel=0.03, abs=1e-6)
