@@ -12,7 +12,7 @@ from scenarios.choice import choose
 from scenarios.errors import UserError
 from scenarios.host_cost import host_ns_per_op
 from scenarios.result import RunResult
-from scenarios.version import TWINPOOL_VERSION
+from scenarios.version import code_digest
 from sim.costs.roofline import RooflineExecutor
 from sim.engine import Engine, Wiring
 from sim.metric import measure
@@ -41,9 +41,9 @@ class Cell:
     scheduler: str
 
     def digest(self, trace_digest: str) -> str:
-        """SHA-256 (hex) of everything that determines the event log, the version included."""
+        """SHA-256 (hex) of everything that determines the event log, the code included."""
         parts = (asdict(self.machine), self.allocator, self.scheduler)
-        described = repr((TWINPOOL_VERSION, parts, trace_digest))
+        described = repr((code_digest(), parts, trace_digest))
         return hashlib.sha256(described.encode()).hexdigest()
 
     def build_manager(self) -> CacheManager:

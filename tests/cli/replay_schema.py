@@ -1,0 +1,54 @@
+"""JSON schema of `twinpool replay --json`, after the public contract."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_NUMBER = {"type": ["number", "null"]}
+_COUNT = {"type": "integer", "minimum": 0}
+_DIGEST = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+
+
+def _object(**properties: object) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+_LATENCY = _object(mean=_NUMBER, p50=_NUMBER, p90=_NUMBER, p99=_NUMBER)
+_PERCENT = {"type": ["number", "null"], "minimum": 0, "maximum": 100}
+
+RUN = _object(
+    allocator={"type": "string"},
+    completed=_COUNT,
+    rejected=_COUNT,
+    clean_completions=_COUNT,
+    preemptions=_COUNT,
+    oom_events=_COUNT,
+    recomputed_tokens=_COUNT,
+    simulated_seconds={"type": "number", "minimum": 0},
+    throughput_rps=_NUMBER,
+    throughput_tokens_per_s=_NUMBER,
+    goodput_rps=_NUMBER,
+    ttft_s=_LATENCY,
+    tpot_s=_LATENCY,
+    e2e_s=_LATENCY,
+    peak_bytes=_COUNT,
+    budget_bytes=_COUNT,
+    footprint_bytes=_COUNT,
+    waste=_object(internal_pct=_PERCENT, external_pct=_PERCENT, stranded_pct=_PERCENT),
+    migrations=_object(count=_COUNT, bytes=_COUNT, blocked=_COUNT),
+    stability={"enum": ["stable", "backlogged", "overloaded"]},
+    host_ns_per_allocator_op=_NUMBER,
+    event_log_sha256=_DIGEST,
+)
+
+REPLAY = _object(
+    schema_version={"type": "integer"},
+    twinpool_version={"type": "string"},
+    command={"const": "replay"},
+    seed=_COUNT,
+    scenario_digest=_DIGEST,
+    trace_digest=_DIGEST,
+    wall_seconds={"type": "number", "minimum": 0},
+    requests=_COUNT,
+    runs={"type": "array", "items": RUN},
+)
