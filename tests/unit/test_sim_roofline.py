@@ -1,0 +1,116 @@
+"""Figures by hand: a device of 1 GB/s and 1 TFLOP/s moves 1 byte or makes 1000 FLOPs a ns."""
+
+from dataclasses import replace
+
+import pytest
+
+from sim.costs.constant import ConstantExecutor
+from sim.costs.roofline import DeviceCosts, ModelCosts, RooflineExecutor
+from sim.request import Sequence
+from sim.step import Chunk, StepPlan
+from traces.record import Request
+
+DEVICE = DeviceCosts(bytes_per_s=1e9, flops_per_s=1e12, step_overhead_ns=0.0, remap_ns=700.0)
+NOTHING = ModelCosts(
+    dense_bytes=0.0,
+    dense_flops_per_token=0.0,
+    expert_bytes=0.0,
+    expert_flops_per_token=0.0,
+    num_experts=0,
+    experts_per_token=0,
+    attention_flops_per_pair=0.0,
+    kv_bytes_per_token=0.0,
+    state_bytes=0.0,
+    state_flops_per_token=0.0,
+)
+
+
+def sequence() -> Sequence:
+    return Sequence(Request(0, 0, prompt_tokens=100, output_tokens=10))
+
+
+def decode_plan(*contexts: int) -> StepPlan:
+    return StepPlan([sequence() for _ in contexts], decode_context_tokens=sum(contexts))
+
+
+def prefill_plan(tokens: int, context_tokens: int) -> StepPlan:
+    return StepPlan(chunks=[Chunk(sequence(), tokens, context_tokens)])
+
+
+def price_ns(model: ModelCosts, plan: StepPlan, device: DeviceCosts = DEVICE) -> int:
+    return RooflineExecutor(model, device).execute(plan)
+
+
+def test_a_step_takes_at_least_a_nanosecond() -> None:
+    assert price_ns(NOTHING, decode_plan(10)) == 1
+
+
+def test_weights_are_read_once_until_arithmetic_takes_longer() -> None:
+    model = replace(NOTHING, dense_bytes=5000.0, dense_flops_per_token=1_000_000.0)
+    assert price_ns(model, decode_plan(10)) == 5000  # 1 token: 1000 ns of arithmetic
+    assert price_ns(model, decode_plan(*[10] * 4)) == 5000
+    assert price_ns(model, decode_plan(*[10] * 6)) == 6000
+    assert price_ns(model, prefill_plan(9, 0)) == 9000
+
+
+def test_decoding_reads_the_cache_of_every_attended_token() -> None:
+    model = replace(NOTHING, kv_bytes_per_token=3.0)
+    assert price_ns(model, decode_plan(100, 11)) == 3 * 111
+
+
+def test_a_chunk_sees_what_came_before_and_itself() -> None:
+    # 4 tokens after 10: pairs 11 + 12 + 13 + 14 = 50; 14 tokens are read.
+    flops = replace(NOTHING, attention_flops_per_pair=1_000_000.0)
+    assert price_ns(flops, prefill_plan(4, 10)) == 50_000
+    reads = replace(NOTHING, kv_bytes_per_token=200.0)
+    assert price_ns(reads, prefill_plan(4, 10)) == 14 * 200
+
+
+def test_attention_takes_the_longer_of_reading_and_arithmetic() -> None:
+    both = replace(NOTHING, attention_flops_per_pair=1_000_000.0, kv_bytes_per_token=200.0)
+    assert price_ns(both, prefill_plan(4, 10)) == max(50_000, 2_800)
+    assert price_ns(both, decode_plan(7)) == max(7_000, 1_400)
+
+
+def test_state_is_read_and_written_once_a_sequence() -> None:
+    model = replace(NOTHING, state_bytes=600.0)
+    plan = decode_plan(5, 5)
+    plan.chunks = prefill_plan(8, 0).chunks
+    assert price_ns(model, plan) == 2 * 3 * 600
+    arithmetic = replace(model, state_flops_per_token=1_000_000.0)
+    assert price_ns(arithmetic, plan) == 10_000  # 2 decoded and 8 prompt tokens
+
+
+def test_parts_follow_one_another() -> None:
+    model = replace(NOTHING, dense_bytes=5000.0, kv_bytes_per_token=3.0, state_bytes=600.0)
+    device = replace(DEVICE, step_overhead_ns=40.0)
+    assert price_ns(model, decode_plan(100), device) == 40 + 5000 + 300 + 1200
+
+
+def test_moved_memory_costs_an_unmapping_and_a_mapping_a_run() -> None:
+    plan = decode_plan(1)
+    plan.maps, plan.unmaps = 3, 2
+    assert price_ns(NOTHING, plan) == 3 * 700
+
+
+@pytest.mark.parametrize(("tokens", "share"), [(1, 0.25), (2, 0.4375), (3, 0.578125)])
+def test_experts_are_read_as_far_as_some_token_uses_them(tokens: int, share: float) -> None:
+    """2 of 8 experts a token: 1 - (3/4)^n of them are touched."""
+    model = replace(NOTHING, expert_bytes=64_000.0, num_experts=8, experts_per_token=2)
+    assert price_ns(model, decode_plan(*[1] * tokens)) == round(64_000 * share)
+
+
+def test_experts_compute_for_every_token() -> None:
+    model = replace(
+        NOTHING,
+        expert_bytes=100.0,
+        expert_flops_per_token=2_000_000.0,
+        num_experts=8,
+        experts_per_token=2,
+    )
+    assert price_ns(model, prefill_plan(5, 0)) == 10_000
+
+
+def test_a_constant_step_ignores_its_plan() -> None:
+    executor = ConstantExecutor(123)
+    assert executor.execute(decode_plan(1)) == executor.execute(prefill_plan(50, 2)) == 123
