@@ -113,10 +113,8 @@ class AvmpManager(SplitManager):
         short = [i for i, pool in enumerate(self._pools) if by_pool[i] > pool.num_free]
         if not short:
             return
-        if not self._moves:
+        if not self._moves or len(short) > 1:  # the reserve never has a span for each pool
             super()._make_room(by_pool)
-        if len(short) > 1:  # the reserve, a remainder, never fills a span of each
-            raise self._out_of_memory(0, by_pool)
         self._rebalance(short[0], by_pool)
 
     def _rebalance(self, recipient: int, by_pool: list[int]) -> None:
