@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from allocator.backing import HostBacking
+from allocator.pooled import PooledManager
 from allocator.registry import known_managers
 from allocator.spec import CacheGroup, CacheKind, CacheSpec
 
@@ -83,9 +84,9 @@ def state(name: str, num_layers: int, layer_bytes: int) -> CacheGroup:
 
 MEMORY_CASES = (
     MemoryCase("state-light", CacheSpec((attention("kv", 2, 32), state("ssm", 3, 80)), 4), 40),
-    MemoryCase("state-heavy", CacheSpec((attention("kv", 1, 16), state("ssm", 6, 512)), 4), 96),
+    MemoryCase("state-heavy", CacheSpec((attention("kv", 1, 16), state("ssm", 6, 512)), 4), 60),
     MemoryCase("attention-only", CacheSpec((attention("kv", 4, 24),), 4), 24),
-    MemoryCase("state-only", CacheSpec((state("ssm", 5, 200),), 4), 24),
+    MemoryCase("state-only", CacheSpec((state("ssm", 5, 200),), 4), 16),
     MemoryCase(
         "many-groups",
         CacheSpec(
@@ -99,12 +100,16 @@ MEMORY_CASES = (
         ),
         64,
     ),
-    MemoryCase("odd-pages", CacheSpec((attention("kv", 3, 27), state("ssm", 2, 1500)), 5), 200),
+    MemoryCase("odd-pages", CacheSpec((attention("kv", 3, 27), state("ssm", 2, 1500)), 5), 100),
 )
 
-BACKINGS: dict[str, Callable[[MemoryCase], Backing]] = {
-    "host": lambda case: HostBacking(case.budget_bytes, GRANULE_BYTES),
-}
+
+def host_memory(case: MemoryCase) -> HostBacking:
+    """Accounting for the budget of a case."""
+    return HostBacking(case.budget_bytes, GRANULE_BYTES)
+
+
+BACKINGS: dict[str, Callable[[MemoryCase], Backing]] = {"host": host_memory}
 
 
 def every_design() -> Iterator[Design]:
@@ -134,15 +139,40 @@ def memory_case(request: pytest.FixtureRequest) -> MemoryCase:
 
 
 @pytest.fixture(params=BACKINGS)
-def backing(request: pytest.FixtureRequest, memory_case: MemoryCase) -> Backing:
-    """Every backing that needs no device, with the budget of the case."""
-    return BACKINGS[request.param](memory_case)
+def new_manager(
+    request: pytest.FixtureRequest, design: Design, memory_case: MemoryCase
+) -> Callable[[], CacheManager]:
+    """Every design, for every model, over every backing that needs no device; fresh each time."""
+    new_backing = BACKINGS[request.param]
+    return lambda: design.build(memory_case.spec, new_backing(memory_case))
 
 
 @pytest.fixture
-def manager(design: Design, memory_case: MemoryCase, backing: Backing) -> CacheManager:
-    """Every design, for every model, over every backing."""
-    return design.build(memory_case.spec, backing)
+def manager(new_manager: Callable[[], CacheManager]) -> CacheManager:
+    """A manager of each kind that `new_manager` makes."""
+    return new_manager()
+
+
+@pytest.fixture(params=[d for d in every_design() if issubclass(d.manager, PooledManager)], ids=str)
+def paged_design(request: pytest.FixtureRequest) -> Design:
+    """Every registered manager that hands out pages, in every one of its choices."""
+    found: Design = request.param
+    return found
+
+
+@pytest.fixture
+def paged_manager(paged_design: Design, memory_case: MemoryCase) -> PooledManager:
+    """Every manager of pages, for every model."""
+    manager = paged_design.build(memory_case.spec, host_memory(memory_case))
+    assert isinstance(manager, PooledManager)
+    return manager
+
+
+@pytest.fixture
+def bound(memory_case: MemoryCase) -> CacheManager:
+    """The manager that no other can beat, for every model."""
+    design = known_managers()["shared-bytes"]
+    return design(memory_case.spec, host_memory(memory_case), design.Options())
 
 
 @pytest.fixture
