@@ -36,11 +36,12 @@ class Wiring:
 def sample_interval_ns(trace: Trace) -> int:
     """The shortest of 1, 2, 5 x 10^k ns that takes at most 2000 samples of the arrivals.
 
-    Traces without arrival times are sampled each simulated second.
+    Traces whose requests all arrive at once, or without arrival times, are sampled each simulated
+    second: how long they run is not known, but not a matter of milliseconds.
     """
-    if trace.arrival_ns is None:
+    span_ns = 0 if trace.arrival_ns is None else int(trace.arrival_ns[-1] - trace.arrival_ns[0])
+    if span_ns == 0:
         return 10**9
-    span_ns = int(trace.arrival_ns[-1] - trace.arrival_ns[0])
     interval_ns = 10**6
     while True:
         for factor in (1, 2, 5):
@@ -64,6 +65,7 @@ class Engine:
         self._num_requests = len(trace)
         self._arrivals = arrivals_of(trace)
         self._on_progress = on_progress
+        self._start_ns = 0 if trace.arrival_ns is None else int(trace.arrival_ns[0])
         self.log = EventLog(_header(trace, wiring.manager))
         self._batch = Batch(wiring.manager, self.log)
         self._arrived = self.env.event()
@@ -139,9 +141,12 @@ class Engine:
         return self._arrived
 
     def _sample(self) -> Generator[simpy.Event, None, None]:
+        interval_ns = self.log.header.sample_interval_ns
+        empty_ns = self._start_ns // interval_ns * interval_ns  # a late start is not sampled
+        yield Later(self.env, empty_ns + interval_ns, SAMPLE_PRIORITY)
         while True:
-            yield Later(self.env, self.log.header.sample_interval_ns, SAMPLE_PRIORITY)
             self._record_sample()
+            yield Later(self.env, interval_ns, SAMPLE_PRIORITY)
 
     def _record_sample(self) -> None:
         now_ns, usage, batch = int(self.env.now), self._wiring.manager.usage(), self._batch
