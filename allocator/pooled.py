@@ -48,21 +48,22 @@ class PooledManager(CacheManager):
         self.backing = backing
         self._shapes = tuple(PageShape.of(g, spec.page_tokens, granularity) for g in spec.groups)
         self._is_state = tuple(g.kind is CacheKind.STATE for g in spec.groups)
-        self._pools, self._pool_of_group = self._build()
-        self._table = PageTable(HandleLayout.for_table(len(self._pools), self._max_pages()))
+        sizes = self._page_bytes_by_pool()
+        most_pages = backing.num_granules * backing.granule_bytes // min(sizes)
+        self._table = PageTable(HandleLayout.for_table(len(sizes), most_pages))
+        self._pools, self._pool_of_group = self._build()  # last, it lists every page
         self._held: dict[int, _Held] = {}
         self._live_tokens = 0
         self._granted_bytes = 0
         self._peak_granted_bytes = 0
 
     @abstractmethod
+    def _page_bytes_by_pool(self) -> list[int]:
+        """Bytes of a page of each pool, in order of pool number."""
+
+    @abstractmethod
     def _build(self) -> tuple[list[Pool], tuple[int, ...]]:
         """The pools, and the number of the pool that each group draws from."""
-
-    def _max_pages(self) -> int:
-        """The most pages that could ever be live at once: the whole budget in smallest pages."""
-        smallest = min(pool.geometry.page_bytes for pool in self._pools)
-        return self.backing.num_granules * self.backing.granule_bytes // smallest
 
     def admit(self, sequence: int, tokens: int) -> None:
         """See `CacheManager.admit`."""

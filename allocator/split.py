@@ -27,6 +27,9 @@ class SplitManager(PooledManager):
         self._state_ratio = state_ratio
         super().__init__(spec, backing, granularity)
 
+    def _page_bytes_by_pool(self) -> list[int]:
+        return [self._page_bytes(kind) for kind in self.spec.kinds()]
+
     def _build(self) -> tuple[list[Pool], tuple[int, ...]]:
         kinds = self.spec.kinds()
         shares = self._granules_by_kind(kinds)

@@ -35,8 +35,11 @@ class PaddedManager(PooledManager):
     def __init__(self, spec: CacheSpec, backing: Backing, options: PaddedOptions) -> None:
         super().__init__(spec, backing, options.granularity)
 
+    def _page_bytes_by_pool(self) -> list[int]:
+        return [max(shape.page_bytes for shape in self._shapes)]
+
     def _build(self) -> tuple[list[Pool], tuple[int, ...]]:
-        page_bytes = max(shape.page_bytes for shape in self._shapes)
+        (page_bytes,) = self._page_bytes_by_pool()
         granules = self.backing.num_granules
         geometry = SpanGeometry.fixed(page_bytes, granules, self.backing.granule_bytes)
         pool = Pool("unified", geometry, self.backing, max_spans=1)
