@@ -19,7 +19,8 @@ from scenarios.listing import LISTS, items_of
 from scenarios.machine import MachineOptions
 from scenarios.replay import ReplayInterruptedError, Scenario, cells_of, replay
 from scenarios.report import write_report
-from scenarios.tables import list_lines, replay_table
+from scenarios.slo import parse_slo
+from scenarios.tables import list_lines, replay_tables
 from scenarios.trace_input import TraceInput
 from scenarios.version import SCHEMA_VERSION, TWINPOOL_VERSION
 from traces.load import TraceOptions
@@ -99,6 +100,9 @@ def replay_command(
     rate_scale: Annotated[float, typer.Option(help="Arrivals this many times faster.")] = 1.0,
     start: Annotated[float, typer.Option(help="Leave out the first seconds.")] = 0.0,
     duration: Annotated[float | None, typer.Option(help="Keep this many seconds.")] = None,
+    slo: Annotated[
+        str, typer.Option(help="What counts for goodput, of each request.")
+    ] = "ttft=2s,tpot=100ms",
     engine_step: Annotated[str, typer.Option(help="exact: step by step.")] = "exact",
     out: Annotated[
         Path | None,
@@ -112,7 +116,7 @@ def replay_command(
         raise UserError(f"--engine-step {engine_step} does not exist: the one there is is exact")
     machine = MachineOptions(tp, kv_dtype, state_dtype, memory_gib)
     names = tuple(name for text in allocator for name in text.split())
-    scenario = Scenario(model, device, names, scheduler, machine, seed)
+    scenario = Scenario(model, device, names, scheduler, machine, parse_slo(slo), seed)
     cells_of(scenario)
     reading = TraceOptions(format=trace_format, columns=columns, seed=seed)
     requests = TraceInput(trace, reading, arrivals, start, duration, limit, rate_scale).load()
@@ -212,7 +216,9 @@ def _show(result: ReplayResult, as_json: bool, folder: Path | None) -> None:
     if as_json:
         _print_json(result.to_json())
     elif result.runs:
-        Console().print(replay_table(result))
+        console = Console()
+        for table in replay_tables(result, console.width):
+            console.print(table)
 
 
 def _say_interrupted(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from allocator.interface import CacheManager
     from scenarios.machine import Machine
+    from sim.metric import Slo
     from traces.record import Trace
 
 
@@ -34,26 +35,27 @@ class Cell:
         machine: Model and device.
         allocator: `NAME[:key=value,...]`.
         scheduler: `NAME[:key=value,...]`.
+        slo: What a request must reach to count for goodput.
     """
 
     machine: Machine
     allocator: str
     scheduler: str
+    slo: Slo
 
     def digest(self, trace_digest: str) -> str:
-        """SHA-256 (hex) of everything that determines the event log, the code included."""
-        parts = (asdict(self.machine), self.allocator, self.scheduler)
-        described = repr((code_digest(), parts, trace_digest))
+        """SHA-256 (hex) of everything that determines a result, the code included."""
+        described = repr((code_digest(), asdict(self), trace_digest))
         return hashlib.sha256(described.encode()).hexdigest()
 
-    def build_manager(self) -> CacheManager:
-        """A fresh manager on a fresh host backing.
+    def build_manager(self, budget_factor: int = 1) -> CacheManager:
+        """A fresh manager on a fresh host backing of the budget, or a multiple of it.
 
         Raises:
             UserError: An unknown allocator or option, or a budget it cannot be laid out in.
         """
         choice = choose("allocator", self.allocator, known_managers())
-        backing = HostBacking(self.machine.budget_bytes, self.machine.granule_bytes)
+        backing = HostBacking(self.machine.budget_bytes * budget_factor, self.machine.granule_bytes)
         try:
             return choice.design(self.machine.spec, backing, choice.options)
         except ValueError as error:
@@ -71,7 +73,7 @@ def run_cell(
 ) -> RunResult:
     """Run a cell and measure its log; the allocator's host time is measured apart, after it."""
     log = Engine(trace, cell.wire(), on_progress).run()
-    figures = measure(log)
-    figures["host_ns_per_allocator_op"] = host_ns_per_op(cell.build_manager(), trace)
+    figures = measure(log, cell.slo)
+    figures["host_ns_per_allocator_op"] = host_ns_per_op(cell.build_manager, trace)
     figures["event_log_sha256"] = log.sha256()
     return RunResult(cell.allocator, log, figures)

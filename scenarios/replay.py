@@ -23,6 +23,7 @@ from scenarios.model import load_model
 from scenarios.result import ReplayResult, RunResult
 from scenarios.store import load_run, save_run
 from scenarios.version import SCHEMA_VERSION, TWINPOOL_VERSION
+from sim.metric import Slo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,6 +46,7 @@ class Scenario:
         allocators: `NAME[:key=value,...]` each, in the order of the report.
         scheduler: `NAME[:key=value,...]`.
         machine: How the model lies on devices.
+        slo: What a request must reach to count for goodput.
         seed: Seed of everything random.
     """
 
@@ -53,6 +55,7 @@ class Scenario:
     allocators: tuple[str, ...]
     scheduler: str = "fcfs"
     machine: MachineOptions = field(default_factory=MachineOptions)
+    slo: Slo = field(default_factory=Slo)
     seed: int = 0
 
 
@@ -83,7 +86,9 @@ def cells_of(scenario: Scenario) -> tuple[Cell, ...]:
         raise UserError("an allocator is given twice: give each once, or with other options")
     model, device = load_model(scenario.model), load_device(scenario.device)
     machine = machine_of(model, device, scenario.machine)
-    cells = tuple(Cell(machine, text, scenario.scheduler) for text in scenario.allocators)
+    cells = tuple(
+        Cell(machine, text, scenario.scheduler, scenario.slo) for text in scenario.allocators
+    )
     for cell in cells:
         cell.wire()
     return cells
@@ -231,6 +236,7 @@ def _facts(scenario: Scenario, trace: Trace, cell: Cell) -> dict[str, Any]:
         "device": scenario.device,
         "tp": scenario.machine.tp,
         "scheduler": scenario.scheduler,
+        "slo": asdict(scenario.slo),
         "budget_bytes": cell.machine.budget_bytes,
         "kv_bytes_per_token": cell.machine.spec.bytes_per_token(),
         "state_bytes_per_sequence": cell.machine.spec.bytes_per_sequence(),

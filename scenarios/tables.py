@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rich import box
 from rich.markup import escape
 from rich.table import Table
 
@@ -13,24 +14,35 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from scenarios.listing import Item
-    from scenarios.result import ReplayResult
+    from scenarios.result import ReplayResult, RunResult
 
 NOTHING = "-"
+LABEL_WIDTH = 31
+COLUMN_WIDTH = 16
 
 
-def replay_table(result: ReplayResult) -> Table:
-    """One column an allocator, one row a figure."""
+def replay_tables(result: ReplayResult, width: int) -> Iterator[Table]:
+    """One column an allocator, one row a figure; as many columns a table as the width holds."""
     facts = result.facts
     title = (
-        f"{facts['trace']}: {facts['requests']} requests, {facts['model']} on {facts['device']},"
+        f"{facts['trace']}: {facts['requests']:,} requests, {facts['model']} on {facts['device']},"
         f" {facts['budget_bytes'] / GIB:.2f} GiB for caches"
     )
-    table = Table(title=title, title_justify="left", title_style="bold")
+    num_columns = max(1, (width - LABEL_WIDTH) // COLUMN_WIDTH)
+    for first in range(0, len(result.runs), num_columns):
+        yield _table(title, result.runs[first : first + num_columns])
+
+
+def _table(title: str, runs: tuple[RunResult, ...]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     table.add_column("", no_wrap=True)
-    for run in result.runs:
-        table.add_column(run.allocator, justify="right", overflow="fold")
+    for run in runs:
+        name = run.allocator.replace(":", ":\n").replace(",", ",\n")
+        table.add_column(escape(name), justify="right", overflow="fold")
     for label, figure in ROWS:
-        table.add_row(label, *(figure(run.metrics) for run in result.runs))
+        table.add_row(label, *(figure(run.metrics) for run in runs))
+    if any(run.metrics["stability"] == "overloaded" for run in runs):
+        table.caption = "The latencies of an overloaded run grow with the length of the trace."
     return table
 
 
@@ -83,7 +95,11 @@ def _inner(name: str, part: str, scale: float = 1.0) -> Callable[[dict[str, Any]
 
 def _migrations(metrics: dict[str, Any]) -> str:
     moved = metrics["migrations"]
-    return f"{moved['count']:,} ({moved['bytes'] / GIB:.1f} GiB)"
+    return f"{moved['count']:,} ({moved['bytes'] / GIB:.1f} GiB)" if moved["count"] else "0"
+
+
+def _blocked(metrics: dict[str, Any]) -> str:
+    return f"{metrics['migrations']['blocked']:,}"
 
 
 MS = 1e3
@@ -97,7 +113,7 @@ ROWS: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
     ("recomputed tokens", _count("recomputed_tokens")),
     ("throughput, requests/s", _number("throughput_rps", 3)),
     ("throughput, tokens/s", _number("throughput_tokens_per_s", 1)),
-    ("goodput, requests/s", _number("goodput_rps", 3)),
+    ("goodput (within SLO), req/s", _number("goodput_rps", 3)),
     ("TTFT p50, ms", _inner("ttft_s", "p50", MS)),
     ("TTFT p99, ms", _inner("ttft_s", "p99", MS)),
     ("TPOT p50, ms", _inner("tpot_s", "p50", MS)),
@@ -110,7 +126,7 @@ ROWS: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
     ("external waste, % of budget", _inner("waste", "external_pct")),
     ("stranded waste, % of budget", _inner("waste", "stranded_pct")),
     ("migrations", _migrations),
-    ("migrations blocked", _inner("migrations", "blocked")),
+    ("migrations blocked", _blocked),
     ("host ns an allocator call", _number("host_ns_per_allocator_op", 0)),
 )
 """Label and text of each row of the replay table."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sim.metric import Metric
+from sim.metric import Metric, Slo
 from sim.timeline import timeline_of
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class Latency(Metric):
 
     name = "latency"
 
-    def measure(self, log: EventLog) -> dict[str, Any]:
+    def measure(self, log: EventLog, slo: Slo) -> dict[str, Any]:  # noqa: ARG002
         """See `Metric.measure`; percentiles are linearly interpolated."""
         timeline = timeline_of(log)
         return {

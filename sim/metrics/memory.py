@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sim.event_log import EventKind, EventLog
-from sim.metric import Metric
+from sim.metric import Metric, Slo
 
 PERCENT = 100.0
 
@@ -15,7 +15,7 @@ class Memory(Metric):
 
     name = "memory"
 
-    def measure(self, log: EventLog) -> dict[str, Any]:
+    def measure(self, log: EventLog, slo: Slo) -> dict[str, Any]:  # noqa: ARG002
         """See `Metric.measure`; waste is None in a run too short for a sample."""
         end = log.of(EventKind.END)[0]
         return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sim.event_log import EventKind, EventLog
-from sim.metric import Metric
+from sim.metric import Metric, Slo
 
 
 class Migrations(Metric):
@@ -13,7 +13,7 @@ class Migrations(Metric):
 
     name = "migrations"
 
-    def measure(self, log: EventLog) -> dict[str, Any]:
+    def measure(self, log: EventLog, slo: Slo) -> dict[str, Any]:  # noqa: ARG002
         """See `Metric.measure`."""
         moved = log.of(EventKind.MIGRATION)
         blocked = log.of(EventKind.MIGRATION_BLOCKED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sim.event_log import EventKind, EventLog
-from sim.metric import Metric
+from sim.metric import Metric, Slo
 from sim.timeline import timeline_of
 
 
@@ -14,7 +14,7 @@ class Outcomes(Metric):
 
     name = "outcomes"
 
-    def measure(self, log: EventLog) -> dict[str, Any]:
+    def measure(self, log: EventLog, slo: Slo) -> dict[str, Any]:  # noqa: ARG002
         """See `Metric.measure`; an OOM event is one failing call to the allocator."""
         preemptions = log.of(EventKind.PREEMPTION)
         timeline = timeline_of(log)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sim.event_log import EventKind, EventLog
-from sim.metric import Metric
+from sim.metric import Metric, Slo
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +38,7 @@ class Stability(Metric):
 
     name = "stability"
 
-    def measure(self, log: EventLog) -> dict[str, Any]:
+    def measure(self, log: EventLog, slo: Slo) -> dict[str, Any]:  # noqa: ARG002
         """See `Metric.measure`."""
         arrivals = log.of(EventKind.ARRIVAL)[:, 0]
         samples = log.of(EventKind.QUEUE_SAMPLE)
