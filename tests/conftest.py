@@ -25,7 +25,7 @@ settings.register_profile(
     "ci",
     deadline=None,  # shared runners pause at will
     derandomize=True,
-    max_examples=25,
+    max_examples=40,
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.register_profile("thorough", parent=settings.get_profile("ci"), max_examples=1000)
@@ -63,12 +63,14 @@ class Design:
     options: Any
 
     def __str__(self) -> str:
-        chosen = [
-            f"{field.name}={getattr(self.options, field.name).value}"
-            for field in fields(self.options)
-            if isinstance(getattr(self.options, field.name), Enum)
+        chosen = {field.name: getattr(self.options, field.name) for field in fields(self.options)}
+        defaults = self.manager.Options()
+        words = [
+            f"{name}={value.value if isinstance(value, Enum) else value}"
+            for name, value in chosen.items()
+            if value != getattr(defaults, name)
         ]
-        return ":".join([self.manager.name, *chosen])
+        return ":".join([self.manager.name, *words])
 
     def build(self, spec: CacheSpec, backing: Backing) -> CacheManager:
         return self.manager(spec, backing, self.options)
@@ -113,10 +115,13 @@ BACKINGS: dict[str, Callable[[MemoryCase], Backing]] = {"host": host_memory}
 
 
 def every_design() -> Iterator[Design]:
-    """Each registered manager with its defaults, and with every other value of its choices."""
+    """Each registered manager with its defaults, other choices, and smallest amounts."""
     for manager in known_managers().values():
         defaults = manager.Options()
         yield Design(manager, defaults)
+        amounts = [f.name for f in fields(defaults) if type(getattr(defaults, f.name)) is int]
+        if amounts:
+            yield Design(manager, replace(defaults, **dict.fromkeys(amounts, 1)))
         for field in fields(defaults):
             default = getattr(defaults, field.name)
             for value in type(default) if isinstance(default, Enum) else ():
@@ -169,10 +174,16 @@ def paged_manager(paged_design: Design, memory_case: MemoryCase) -> PooledManage
 
 
 @pytest.fixture
-def bound(memory_case: MemoryCase) -> CacheManager:
-    """The manager that no other can beat, for every model."""
+def new_bound(memory_case: MemoryCase) -> Callable[[], CacheManager]:
+    """The manager that no other can beat, for every model; fresh each time."""
     design = known_managers()["shared-bytes"]
-    return design(memory_case.spec, host_memory(memory_case), design.Options())
+    return lambda: design(memory_case.spec, host_memory(memory_case), design.Options())
+
+
+@pytest.fixture
+def host_memory_for() -> Callable[[MemoryCase], HostBacking]:
+    """Accounting for the budget of a case."""
+    return host_memory
 
 
 @pytest.fixture

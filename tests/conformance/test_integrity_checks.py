@@ -152,7 +152,10 @@ BOUND_DAMAGE: dict[str, Callable[[Any], object]] = {
 
 
 @pytest.mark.parametrize("damage", BOUND_DAMAGE.values(), ids=BOUND_DAMAGE.keys())
-def test_a_damaged_bound_is_noticed(damage: Callable[[Any], object], bound: CacheManager) -> None:
+def test_a_damaged_bound_is_noticed(
+    damage: Callable[[Any], object], new_bound: Callable[[], CacheManager]
+) -> None:
+    bound = new_bound()
     bound.admit(0, 3)
     bound.admit(1, 6)
     bound.check_integrity()

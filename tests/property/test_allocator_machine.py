@@ -1,0 +1,124 @@
+"""Every manager under calls in any order, beside a model that only knows lengths."""
+
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from allocator.interface import OutOfMemoryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from allocator.interface import CacheManager
+    from tests.conftest import MemoryCase
+
+LENGTHS = st.integers(1, 70)
+CHOICE = st.integers(0, 1000)
+
+
+class ManagerMachine(RuleBasedStateMachine):
+    """The model is a dict of lengths and a set of handles that must stay dead."""
+
+    def __init__(self, manager: CacheManager, case: MemoryCase) -> None:
+        super().__init__()
+        self.manager = manager
+        self.case = case
+        self.tokens: dict[int, int] = {}
+        self.retired: set[int] = set()
+        self.num_admitted = 0
+
+    def any_sequence(self, choice: int) -> int:
+        return list(self.tokens)[choice % len(self.tokens)]
+
+    def handles(self, sequence: int) -> list[int]:
+        groups = self.case.spec.groups
+        return [h for group in groups for h in self.manager.block_table(sequence, group.name)]
+
+    def succeeds(self, call: Callable[[], None]) -> bool:
+        """Whether a call succeeds; if it fails nothing may have changed."""
+        before = pickle.dumps(self.manager)
+        try:
+            call()
+        except OutOfMemoryError as error:
+            failure = error
+        else:
+            return True
+        assert failure.free <= failure.largest < failure.asked
+        assert pickle.dumps(self.manager) == before
+        return False
+
+    @rule(tokens=LENGTHS)
+    def admit(self, tokens: int) -> None:
+        sequence = self.num_admitted
+        self.num_admitted += 1
+        if self.succeeds(lambda: self.manager.admit(sequence, tokens)):
+            self.tokens[sequence] = tokens
+            assert tokens <= self.manager.max_sequence_tokens
+
+    @precondition(lambda self: self.tokens)
+    @rule(choice=CHOICE, tokens=LENGTHS)
+    def extend(self, choice: int, tokens: int) -> None:
+        sequence = self.any_sequence(choice)
+        before = self.handles(sequence)
+        if self.succeeds(lambda: self.manager.extend(sequence, tokens)):
+            self.tokens[sequence] += tokens
+            assert self.tokens[sequence] <= self.manager.max_sequence_tokens
+            assert set(before) <= set(self.handles(sequence))
+        else:
+            assert before == self.handles(sequence)
+
+    @precondition(lambda self: self.tokens)
+    @rule(choice=CHOICE)
+    def release(self, choice: int) -> None:
+        sequence = self.any_sequence(choice)
+        self.retired.update(self.handles(sequence))
+        self.manager.release(sequence)
+        del self.tokens[sequence]
+
+    @precondition(lambda self: len(self.tokens) > 2)
+    @rule(tokens=LENGTHS)
+    def fill_up(self, tokens: int) -> None:
+        """Exhaustion, which single calls rarely reach."""
+        for sequence in list(self.tokens):
+            if not self.succeeds(lambda s=sequence: self.manager.extend(s, tokens)):  # type: ignore[misc]
+                return
+            self.tokens[sequence] += tokens
+
+    @invariant()
+    def is_sound(self) -> None:
+        self.manager.check_integrity()
+
+    @invariant()
+    def accounts_for_its_bytes(self) -> None:
+        usage = self.manager.usage()
+        assert usage.needed_bytes == self.case.needed_bytes(list(self.tokens.values()))
+        assert usage.needed_bytes <= usage.granted_bytes <= usage.peak_granted_bytes
+        assert usage.granted_bytes <= usage.footprint_bytes <= self.case.budget_bytes
+
+    @invariant()
+    def no_handle_comes_back(self) -> None:
+        live = [handle for sequence in self.tokens for handle in self.handles(sequence)]
+        assert len(set(live)) == len(live)
+        assert self.retired.isdisjoint(live)
+
+
+def test_any_calls_in_any_order(
+    new_manager: Callable[[], CacheManager], memory_case: MemoryCase
+) -> None:
+    class Machine(ManagerMachine):
+        def __init__(self) -> None:
+            super().__init__(new_manager(), memory_case)
+
+    few = settings(max_examples=settings().max_examples // 4, stateful_step_count=40)
+    run_state_machine_as_test(Machine, settings=few)
