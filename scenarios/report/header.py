@@ -1,0 +1,78 @@
+"""What was run, above the figures; digests and versions, below them."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from scenarios.report.quantity import BYTES, DURATIONS, MISSING, SECONDS, figure_at, quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from scenarios.result import ReplayResult
+
+PROVENANCE = (
+    ("Twinpool", "twinpool_version"),
+    ("schema", "schema_version"),
+    ("scenario digest", "scenario_digest"),
+    ("trace digest", "trace_digest"),
+    ("profile digest", "profile_digest"),
+)
+
+
+def facts_html(result: ReplayResult) -> str:
+    """What was run, as the entries of a definition list."""
+    facts = result.facts
+    entries = [
+        ("requests", _text(facts, "requests") + _dropped(facts)),
+        ("model", _text(facts, "model")),
+        ("device", _text(facts, "device")),
+        ("cache budget", quantity(figure_at(facts, "budget_bytes"), BYTES)),
+        ("scheduler", _text(facts, "scheduler")),
+        ("goodput counts", _slo(facts)),
+        ("seed", _text(facts, "seed")),
+    ]
+    return _entries_html(entries)
+
+
+def provenance_html(result: ReplayResult) -> str:
+    """Versions and digests, as the entries of a definition list."""
+    facts = result.facts
+    entries = [(label, str(facts[key])) for label, key in PROVENANCE if facts.get(key) is not None]
+    entries.append(("wall time", quantity(figure_at(facts, "wall_seconds"), DURATIONS)))
+    for run in result.runs:
+        digest = str(run.metrics.get("event_log_sha256") or MISSING)
+        entries.append((f"event log of {run.allocator}, SHA-256", digest))
+    return _entries_html(entries)
+
+
+def _entries_html(entries: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(
+        f"<div><dt>{escape(label)}</dt><dd>{escape(text)}</dd></div>" for label, text in entries
+    )
+
+
+def _text(facts: Mapping[str, Any], key: str) -> str:
+    value = facts.get(key)
+    if value is None:
+        return MISSING
+    return f"{value:,}" if isinstance(value, int) and key != "seed" else str(value)
+
+
+def _slo(facts: Mapping[str, Any]) -> str:
+    """The service level objective that a request must reach to count for goodput."""
+    limits = {name: figure_at(facts, f"slo.{name.lower()}_s") for name in ("TTFT", "TPOT")}
+    known = [
+        f"{name} \N{LESS-THAN OR EQUAL TO} {quantity(limit, SECONDS)}"
+        for name, limit in limits.items()
+        if limit is not None
+    ]
+    return ", ".join(known) or MISSING
+
+
+def _dropped(facts: Mapping[str, Any]) -> str:
+    """Rows of the trace file that are no requests, with the reasons."""
+    dropped = facts.get("dropped_rows") or []
+    texts = [f"{row.get('count', 0):,} rows left out: {row.get('reason', '')}" for row in dropped]
+    return f" ({'; '.join(texts)})" if texts else ""
