@@ -1,0 +1,93 @@
+"""Event logs of a fixed scenario, one an allocator: digests, and counts that explain a change.
+
+    python tests/golden/regenerate.py           rewrites event_logs.json from the code as it is
+    python tests/golden/regenerate.py --print   shows what it would write
+
+A digest may change only when behaviour is meant to; the counts beside it say in what direction.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from allocator.backing import HostBacking
+from allocator.registry import known_managers
+from allocator.spec import CacheGroup, CacheKind, CacheSpec
+from sim.costs.roofline import DeviceCosts, ModelCosts, RooflineExecutor
+from sim.engine import Engine, Wiring
+from sim.event_log import EventKind, EventLog
+from sim.schedulers.fcfs import FcfsOptions, FcfsScheduler
+from traces.record import Trace
+
+STORE = Path(__file__).parent / "event_logs.json"
+GRANULE_BYTES = 4096
+NUM_GRANULES = 400
+SPEC = CacheSpec(
+    (CacheGroup("kv", CacheKind.ATTENTION, 4, 64), CacheGroup("ssm", CacheKind.STATE, 12, 1000))
+)
+MODEL = ModelCosts(
+    dense_bytes=4e6,
+    dense_flops_per_token=4e6,
+    expert_bytes=8e6,
+    expert_flops_per_token=1e6,
+    num_experts=8,
+    experts_per_token=2,
+    attention_flops_per_pair=4096.0,
+    kv_bytes_per_token=256.0,
+    state_bytes=12_000.0,
+    state_flops_per_token=48_000.0,
+)
+DEVICE = DeviceCosts(bytes_per_s=1e12, flops_per_s=1e14, step_overhead_ns=2000.0, remap_ns=43_000.0)
+COUNTED = {
+    "completions": EventKind.COMPLETION,
+    "rejections": EventKind.REJECTION,
+    "preemptions": EventKind.PREEMPTION,
+    "ooms": EventKind.OOM,
+    "migrations": EventKind.MIGRATION,
+    "blocked_migrations": EventKind.MIGRATION_BLOCKED,
+}
+
+
+def fixed_trace() -> Trace:
+    """300 requests that grow from short to long, with a giant in the middle; no generator.
+
+    A generator's stream may change between versions of numpy, a product of integers may not.
+    """
+    index = np.arange(300, dtype=np.int64)
+    prompts = 8 + index * 7919 % (20 + 3 * index)
+    prompts[150] = 5000
+    outputs = 1 + index * 104_729 % 150
+    return Trace("golden", prompts, outputs, index * 30_000 + index * 31_337 % 25_000)
+
+
+def simulate(allocator: str) -> EventLog:
+    """Run the scenario with an allocator's default options."""
+    kind = known_managers()[allocator]
+    backing = HostBacking(NUM_GRANULES * GRANULE_BYTES, GRANULE_BYTES)
+    manager = kind(SPEC, backing, kind.Options())
+    scheduler = FcfsScheduler(FcfsOptions(max_seqs=64, max_batched_tokens=256))
+    return Engine(fixed_trace(), Wiring(manager, scheduler, RooflineExecutor(MODEL, DEVICE))).run()
+
+
+def summary(log: EventLog) -> dict[str, int | str]:
+    """The digest of a log, with counts for people."""
+    counts: dict[str, int | str] = {key: len(log.of(kind)) for key, kind in COUNTED.items()}
+    return counts | {"end_ns": int(log.table()[-1, 0]), "sha256": log.sha256()}
+
+
+def main() -> None:
+    """Write the store, or print it."""
+    logs = {allocator: summary(simulate(allocator)) for allocator in known_managers()}
+    text = json.dumps(logs, indent=2) + "\n"
+    if "--print" in sys.argv:
+        sys.stdout.write(text)
+    else:
+        STORE.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
