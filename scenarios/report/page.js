@@ -38,16 +38,20 @@
     document.documentElement.dataset.drawn = String(charts.length);
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
-  matchMedia("print").addEventListener("change", draw);
 
   // Paper has no scrollbar: columns shrink to what a landscape A4 page holds (see page.css).
   const columns = new Set(charts.map((chart) => chart.offsetLeft)).size;
-  addEventListener("beforeprint", () => {
+  const toPaper = () => {
     size = { width: Math.floor((1030 - 16 * (columns - 1)) / columns), height: 180 };
     draw();
-  });
-  addEventListener("afterprint", () => {
+  };
+  // Browsers differ in whether the page or its style leaves paper first, so both restore the size.
+  const toScreen = async () => {
     size = {};
-    draw();
-  });
+    await draw();
+    charts.forEach((chart) => Plotly.Plots.resize(chart));
+  };
+  addEventListener("beforeprint", toPaper);
+  addEventListener("afterprint", toScreen);
+  matchMedia("print").addEventListener("change", ({ matches }) => (matches ? toPaper() : toScreen()));
 })();
