@@ -38,13 +38,14 @@ class PageTable:
         """Name pages of a pool, in order; returns their handles."""
         entries = self._take_entries(len(pages))
         page_of, generation_of, handle_of = self._page, self._generation, self._handle
-        last, pack = self.layout.num_generations, self.layout.pack
+        last, shift = self.layout.num_generations, self.layout.index_bits
+        pool_part = self.layout.pack(pool, 0, 0)  # a call of pack a page would double the cost
         handles = []
         for entry, page in zip(entries, pages, strict=True):
             generation = generation_of[entry] % last + 1
             generation_of[entry] = generation
             page_of[entry] = page
-            handle = handle_of[entry] = pack(pool, generation, entry)
+            handle = handle_of[entry] = pool_part | generation << shift | entry
             handles.append(handle)
         return handles
 
@@ -54,15 +55,19 @@ class PageTable:
         Raises:
             StaleHandleError: If one of them is not live or is given twice; nothing is retired.
         """
-        pages = [self.page(handle) for handle in handles]
-        if len(set(handles)) != len(handles):
-            raise StaleHandleError("a handle was given back twice in one call")
+        handle_of, num_entries = self._handle, len(self._handle)
         mask = self.layout.index_mask
         entries = [handle & mask for handle in handles]
+        live = [handle_of[entry] if entry < num_entries else NO_HANDLE for entry in entries]
+        if live != list(handles) or NO_HANDLE in live:
+            for handle in handles:
+                self.page(handle)  # raises at the first that is stale
+        if len(set(handles)) != len(handles):
+            raise StaleHandleError("a handle was given back twice in one call")
         for entry in entries:
-            self._handle[entry] = NO_HANDLE
+            handle_of[entry] = NO_HANDLE
         self._free += reversed(entries)
-        return pages
+        return [self._page[entry] for entry in entries]
 
     def page(self, handle: int) -> int:
         """The physical page a live handle names, as an index within its pool.

@@ -153,7 +153,7 @@ class Pool:
             span = page // per_span
             free = self._free[span]
             free.append(page)
-            if len(free) in {1, per_span}:
+            if len(free) in (1, per_span):
                 self._relist(span, num_before=len(free) - 1)
         self.num_free += len(pages)
 

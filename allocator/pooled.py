@@ -51,7 +51,8 @@ class PooledManager(CacheManager):
         sizes = self._page_bytes_by_pool()
         most_pages = backing.num_granules * backing.granule_bytes // min(sizes)
         self._table = PageTable(HandleLayout.for_table(len(sizes), most_pages))
-        self._pools, self._pool_of_group = self._build()  # last, it lists every page
+        self._pools, self._pool_of_group = self._build()  # after the table, it lists every page
+        self._cuts = list(zip(self._pool_of_group, self._shapes, self._is_state, strict=True))
         self._held: dict[int, _Held] = {}
         self._live_tokens = 0
         self._granted_bytes = 0
@@ -159,14 +160,10 @@ class PooledManager(CacheManager):
         """Pages that a grant takes, by group and by pool."""
         by_pool = [0] * len(self._pools)
         by_group = []
-        for group, shape in enumerate(self._shapes):
-            count = shape.pages_per_block
-            if self._is_state[group]:
-                count *= with_state
-            else:
-                count *= blocks
+        for pool, shape, is_state in self._cuts:
+            count = shape.pages_per_block * (with_state if is_state else blocks)
             by_group.append(count)
-            by_pool[self._pool_of_group[group]] += count
+            by_pool[pool] += count
         return by_group, by_pool
 
     def _grant(self, held: _Held, blocks: int, *, with_state: bool) -> None:
