@@ -96,7 +96,8 @@ def test_capacity_moves_both_ways_again_and_again(backing: CappedBacking) -> Non
 def test_the_footprint_never_passes_the_budget_even_within_a_call(
     backing: CappedBacking,
 ) -> None:
-    manager, live = avmp(backing, batch=128, span=3), []
+    manager = avmp(backing, batch=128, span=3)
+    live: list[int] = []
     for sequence in range(60):
         try:
             manager.admit(sequence, 1 + sequence * 7 % 50)
