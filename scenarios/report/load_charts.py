@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from scenarios.result import RunResult
 
 RUNNING_COLOR, WAITING_COLOR, CDF_COLOR = "--blue", "--orange", "--blue"
+QUEUE_LEGEND = (
+    LegendEntry("running sequences", RUNNING_COLOR, "line"),
+    LegendEntry("waiting sequences", WAITING_COLOR, "line"),
+)
 TOP_PANEL, BOTTOM_PANEL = (0.56, 1.0), (0.0, 0.44)
 EMPTY_AXIS = LogAxis(1e-3, 1.0)
 OVERLOAD_NOTE = "† overloaded"
@@ -58,27 +62,21 @@ def queue_row(runs: Sequence[RunResult], time: TimeAxis) -> ChartRow:
         linear_axis("running", nice_top(tops[0]), TOP_PANEL),
         linear_axis("waiting", nice_top(tops[1]), BOTTOM_PANEL),
     )
-    figures = [
-        {
-            "data": [
-                _queue_trace("running", running, time, RUNNING_COLOR),
-                {**_queue_trace("waiting", waiting, time, WAITING_COLOR), "yaxis": "y2"},
-            ],
-            "layout": layout,
-        }
-        for running, waiting in queues
-    ]
+    figures = [{"data": _queue_traces(*each, time), "layout": layout} for each in queues]
     return ChartRow(
         title="Queue",
         hint="Sequences that hold pages, and those that wait for some. The scales differ.",
-        legend=(
-            LegendEntry("running sequences", RUNNING_COLOR, "line"),
-            LegendEntry("waiting sequences", WAITING_COLOR, "line"),
-        ),
+        legend=QUEUE_LEGEND,
         zoom_group="time",
         figures=tuple(figures),
         notes=("",) * len(runs),
     )
+
+
+def _queue_traces(running: Samples, waiting: Samples, time: TimeAxis) -> list[Spec]:
+    above = _queue_trace("running", running, time, RUNNING_COLOR)
+    below = _queue_trace("waiting", waiting, time, WAITING_COLOR)
+    return [above, {**below, "yaxis": "y2"}]
 
 
 def _queue_trace(name: str, samples: Samples, time: TimeAxis, color: str) -> Spec:

@@ -125,7 +125,7 @@ def waste_row(runs: Sequence[RunResult], time: TimeAxis) -> ChartRow:
         legend=tuple(entries),
         zoom_group="time",
         figures=tuple(figures),
-        notes=("",) * len(runs),
+        notes=tuple("" if each.values.any() else "none" for each in samples),
     )
 
 

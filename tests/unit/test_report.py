@@ -6,16 +6,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import plotly.graph_objects as go
 import pytest
 
 from scenarios.report import write_report
-from scenarios.report.axes import LogAxis, TimeAxis
 from scenarios.report.page import chart_rows, report_html
-from scenarios.report.quantity import BYTES, SECONDS, figure_at, percent, quantity
 from scenarios.report.reading import reading_of
-from scenarios.report.series import migrations_of, pools_of, quantiles_of, thinned, waste_of
 from scenarios.report.table import SECTIONS, best_run, row_cells
 from scenarios.result import ReplayResult, RunResult
 from sim.event_log import NO_SUBJECT, EventKind, EventLog, LogHeader, PoolHeader
@@ -245,79 +241,3 @@ def test_a_run_without_samples_or_completions_is_drawn_empty() -> None:
     log.append(0, EventKind.REJECTION, 0, 0, 110, 50)
     log.append(0, EventKind.END, NO_SUBJECT, 0, GIB)
     assert "1 of 1 requests" in Outline(report_html(result_of(run_of("static", log)))).text
-
-
-def test_thinning_keeps_order_and_extremes() -> None:
-    values = np.random.default_rng(7).normal(size=10_000)
-    values[[1234, 8765]] = 100.0, -100.0
-    kept = thinned(values, max_points=100)
-    assert len(kept) <= 100
-    assert (np.diff(kept) > 0).all()
-    assert {1234, 8765} <= set(kept.tolist())
-    assert thinned(values[:100], max_points=100).tolist() == list(range(100))
-
-
-def test_series_are_in_seconds_bytes_and_percent() -> None:
-    log = ended(log_of())
-    kv, state = pools_of(log)
-    assert (kv.name, state.name) == ("kv", "state")
-    assert kv.time_s.tolist() == [1.0, 4.0, 7.0, 10.0]
-    assert state.live_bytes.tolist() == [4 * PAGE_BYTES] * 4
-    assert kv.capacity_bytes.tolist() == [GIB / 2] * 4
-    assert waste_of(log).values[:, 0].tolist() == [100 / 1024, 0, 0]
-
-
-def test_migrations_close_together_are_added_up() -> None:
-    log = log_of(100)
-    for index in range(10_000):
-        log.append(index * 30_000_000, EventKind.MIGRATION, NO_SUBJECT, 0, 1, PAGE_BYTES)
-    marks = migrations_of(ended(log))
-    assert len(marks) <= 150
-    assert sum(mark.count for mark in marks) == 10_000
-    assert sum(mark.num_bytes for mark in marks) == 10_000 * PAGE_BYTES
-
-
-def test_quantiles_run_from_least_to_most() -> None:
-    curve = quantiles_of(np.arange(1.0, 10_001.0))
-    assert len(curve.time_s) == 400
-    assert (curve.time_s[0], curve.time_s[-1]) == (1.0, 10_000.0)
-    assert (curve.values[0, 0], curve.values[0, -1]) == (0.0, 100.0)
-
-
-@pytest.mark.parametrize(
-    ("low_s", "high_s", "ends"),
-    [(0.012, 0.034, (0.01, 0.05)), (0.5, 0.5, (0.5, 1.0)), (3e-5, 900.0, (2e-5, 1000.0))],
-)
-def test_log_axes_end_on_steps_around_the_data(
-    low_s: float, high_s: float, ends: tuple[float, float]
-) -> None:
-    axis = LogAxis.around(low_s, high_s)
-    assert (axis.low_s, axis.high_s) == ends
-    ticks = axis.layout("TTFT")["ticktext"]
-    assert 2 <= len(ticks) <= 5
-    assert all(re.fullmatch(r"\d+ (s|ms|µs)", tick) for tick in ticks)
-
-
-@pytest.mark.parametrize(("end_s", "unit"), [(90.0, "s"), (1200.0, "min"), (90_000.0, "h")])
-def test_time_is_counted_in_a_unit_that_suits(end_s: float, unit: str) -> None:
-    assert TimeAxis.between(5.0, 5.0 + end_s).unit.symbol == unit
-
-
-def test_figures_are_short_and_carry_units() -> None:
-    texts = [quantity(value, BYTES) for value in (None, 0, 512, 3 * GIB, 1536 * PAGE_BYTES)]
-    assert [t.replace("\N{NO-BREAK SPACE}", " ") for t in texts] == [
-        "-",
-        "0 GiB",
-        "512 B",
-        "3.00 GiB",
-        "1.50 GiB",
-    ]
-    assert quantity(0.0123, SECONDS) == "12.3\N{NO-BREAK SPACE}ms"
-    shares = [percent(share) for share in (0.0, 0.0004, 0.5, 0.99999, 1.0)]
-    assert [s.split("\N{NO-BREAK SPACE}")[0] for s in shares] == ["0", "0.04", "50", "99.9", "100"]
-
-
-@pytest.mark.parametrize("value", [None, "fast", True, float("nan"), {"p50": 1}])
-def test_only_finite_numbers_count_as_figures(value: object) -> None:
-    assert figure_at({"a": {"b": value}}, "a.b") is None
-    assert figure_at({"a": value}, "a.p99") is None
