@@ -155,8 +155,7 @@ class AvmpManager(SplitManager):
             by_pool[recipient],
             pool.num_free,
             largest=pool.num_free + spans * short.recipient.pages_per_span,
-            migration_blocked=sparable > short.donor.empty_spans
-            and in_theory >= needed_spans * granules_per_span,
+            migration_blocked=in_theory >= needed_spans * granules_per_span,
         )
 
     def _reserve_bytes(self) -> int:
