@@ -102,7 +102,6 @@ class Batch:
         completed = []
         for sequence in plan.decodes:
             sequence.computed_tokens += 1
-            sequence.target_tokens += 1
             sequence.made_tokens += 1
             if sequence.made_tokens == sequence.output_tokens:
                 completed.append(sequence)

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 class Sequence:
     """One request from admission to completion, through preemptions.
 
-    A sequence owes `target_tokens - computed_tokens`: its prompt at first, after a preemption its
-    prompt and the output made so far. Once it owes nothing it makes one token a step. The newest
+    A sequence owes what `computed_tokens` lacks of `target_tokens`: its prompt at first, after a
+    preemption its prompt and the output made so far. Then it makes one token a step. The newest
     token has no room yet; it gets some in the step that feeds it, so the last token never does.
 
     Attributes:
         request: What arrived.
         computed_tokens: Tokens whose KV and state exist.
-        target_tokens: Tokens to compute before the next output token can be made.
+        target_tokens: Tokens to compute, since it was admitted, before it can decode.
         made_tokens: Output tokens made so far.
         preemptions: Times it lost its pages.
         failed_allocations: Allocations for it that failed.
@@ -53,4 +53,4 @@ class Sequence:
     @property
     def owed_tokens(self) -> int:
         """Tokens still to be computed before it can decode; 0 while decoding."""
-        return self.target_tokens - self.computed_tokens
+        return max(0, self.target_tokens - self.computed_tokens)

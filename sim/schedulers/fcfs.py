@@ -53,9 +53,10 @@ class FcfsScheduler(Scheduler):
         plan = StepPlan()
         preempted = self._plan_decodes(batch, plan)
         budget = self._options.max_batched_tokens - len(plan.decodes)
-        for sequence in batch.running:
-            if budget and sequence.owed_tokens:
-                budget -= self._plan_chunk(batch, plan, sequence, budget)
+        if len(plan.decodes) < len(batch.running):
+            for sequence in batch.running:
+                if budget and sequence.owed_tokens:
+                    budget -= self._plan_chunk(batch, plan, sequence, budget)
         if not preempted:
             self._admit(batch, plan, budget)
         return plan
@@ -63,16 +64,19 @@ class FcfsScheduler(Scheduler):
     def _plan_decodes(self, batch: Batch, plan: StepPlan) -> bool:
         """Extend every decoding sequence by one token; True if somebody was preempted."""
         preempted = False
+        context_tokens = 0
         for sequence in tuple(batch.running):
-            if sequence.target_tokens != sequence.computed_tokens:
+            computed_tokens = sequence.computed_tokens
+            if computed_tokens < sequence.target_tokens:
                 continue
             while not batch.extend(sequence):
                 preempted = True
-                victim = self._make_way(batch)
-                if victim is sequence:
-                    return preempted
-            plan.decodes.append(sequence)
-            plan.decode_context_tokens += sequence.computed_tokens + 1
+                if self._make_way(batch) is sequence:
+                    break
+            else:
+                plan.decodes.append(sequence)
+                context_tokens += computed_tokens + 1
+        plan.decode_context_tokens = context_tokens
         return preempted
 
     def _make_way(self, batch: Batch) -> Sequence:
