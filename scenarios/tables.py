@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from scenarios.result import ReplayResult, RunResult
 
 NOTHING = "-"
-LABEL_WIDTH = 31
-COLUMN_WIDTH = 16
+LABEL_WIDTH = 27
+COLUMN_WIDTH = 17
 
 
 def replay_tables(result: ReplayResult, width: int) -> Iterator[Table]:
@@ -85,10 +85,12 @@ def _gib(name: str) -> Callable[[dict[str, Any]], str]:
     return lambda metrics: f"{metrics[name] / GIB:.2f}"
 
 
-def _inner(name: str, part: str, scale: float = 1.0) -> Callable[[dict[str, Any]], str]:
+def _inner(
+    name: str, part: str, scale: float = 1.0, digits: int = 2
+) -> Callable[[dict[str, Any]], str]:
     def text(metrics: dict[str, Any]) -> str:
         value = metrics[name][part]
-        return NOTHING if value is None else f"{value * scale:,.2f}"
+        return NOTHING if value is None else f"{value * scale:,.{digits}f}"
 
     return text
 
@@ -113,18 +115,18 @@ ROWS: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
     ("recomputed tokens", _count("recomputed_tokens")),
     ("throughput, requests/s", _number("throughput_rps", 3)),
     ("throughput, tokens/s", _number("throughput_tokens_per_s", 1)),
-    ("goodput (within SLO), req/s", _number("goodput_rps", 3)),
-    ("TTFT p50, ms", _inner("ttft_s", "p50", MS)),
-    ("TTFT p99, ms", _inner("ttft_s", "p99", MS)),
+    ("goodput, requests/s", _number("goodput_rps", 3)),
+    ("TTFT p50, s", _inner("ttft_s", "p50", digits=3)),
+    ("TTFT p99, s", _inner("ttft_s", "p99", digits=3)),
     ("TPOT p50, ms", _inner("tpot_s", "p50", MS)),
     ("TPOT p99, ms", _inner("tpot_s", "p99", MS)),
-    ("end to end p50, ms", _inner("e2e_s", "p50", MS)),
-    ("end to end p99, ms", _inner("e2e_s", "p99", MS)),
+    ("end to end p50, s", _inner("e2e_s", "p50", digits=3)),
+    ("end to end p99, s", _inner("e2e_s", "p99", digits=3)),
     ("peak use, GiB", _gib("peak_bytes")),
     ("footprint, GiB", _gib("footprint_bytes")),
-    ("internal waste, % of budget", _inner("waste", "internal_pct")),
-    ("external waste, % of budget", _inner("waste", "external_pct")),
-    ("stranded waste, % of budget", _inner("waste", "stranded_pct")),
+    ("internal waste, %", _inner("waste", "internal_pct")),
+    ("external waste, %", _inner("waste", "external_pct")),
+    ("stranded waste, %", _inner("waste", "stranded_pct")),
     ("migrations", _migrations),
     ("migrations blocked", _blocked),
     ("host ns an allocator call", _number("host_ns_per_allocator_op", 0)),
