@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 SAMPLES_PER_TRACE = 2000
 """Occupancy is sampled about this often between the first arrival and the last."""
+
+SAMPLES_PER_INTERVAL = 4 * SAMPLES_PER_TRACE
+"""After so many samples the interval doubles, so that a long drain does not fill the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +148,10 @@ class Engine:
         interval_ns = self.log.header.sample_interval_ns
         empty_ns = self._start_ns // interval_ns * interval_ns  # a late start is not sampled
         yield Later(self.env, empty_ns + interval_ns, SAMPLE_PRIORITY)
-        while True:
+        for number in itertools.count(1):
             self._record_sample()
+            if number % SAMPLES_PER_INTERVAL == 0:
+                interval_ns *= 2
             yield Later(self.env, interval_ns, SAMPLE_PRIORITY)
 
     def _record_sample(self) -> None:

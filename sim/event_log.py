@@ -79,7 +79,8 @@ class LogHeader:
     Attributes:
         num_requests: Requests of the trace.
         budget_bytes: Physical bytes the allocator may use.
-        sample_interval_ns: Distance of samples on the grid of simulated time.
+        sample_interval_ns: Distance of samples on the grid of simulated time; it doubles in runs
+            that last several times as long as their arrivals.
         pools: The pools, in the order of their numbers.
     """
 

@@ -102,7 +102,7 @@ class RooflineExecutor:
         """
         model = self._model
         missed = 1.0 - model.experts_per_token / model.num_experts
-        return float(1.0 - missed**num_tokens)
+        return 1.0 - _power(missed, num_tokens)
 
     def _attention_ns(self, plan: StepPlan) -> float:
         pairs = plan.decode_context_tokens + sum(map(_causal_pairs, plan.chunks))
@@ -126,3 +126,14 @@ class RooflineExecutor:
 def _causal_pairs(chunk: Chunk) -> int:
     """(token, attended token) pairs of a chunk: each token sees what came before and itself."""
     return chunk.tokens * chunk.context_tokens + chunk.tokens * (chunk.tokens + 1) // 2
+
+
+def _power(base: float, exponent: int) -> float:
+    """Base ** exponent by multiplications alone, whose rounding is the same on every machine."""
+    result = 1.0
+    while exponent:
+        if exponent & 1:
+            result *= base
+        base *= base
+        exponent >>= 1
+    return result

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from sim.event_log import EventKind, EventLog
 from sim.metric import Metric, Slo
 
@@ -11,7 +13,7 @@ PERCENT = 100.0
 
 
 class Memory(Metric):
-    """Peak and footprint, and waste as a mean over the samples, in percent of the budget."""
+    """Peak and footprint, and waste as a mean over time, in percent of the budget."""
 
     name = "memory"
 
@@ -31,5 +33,8 @@ def _waste(log: EventLog) -> dict[str, float | None]:
     names = ("internal_pct", "external_pct", "stranded_pct")
     if not len(samples):
         return dict.fromkeys(names)
-    means = samples[:, 3:6].mean(axis=0) / log.header.budget_bytes * PERCENT
+    # A sample stands for the time since the one before: their distance grows in long drains.
+    seconds = np.diff(samples[:, 0], prepend=samples[0, 0] - log.header.sample_interval_ns)
+    means = np.average(samples[:, 3:6], axis=0, weights=seconds)
+    means *= PERCENT / log.header.budget_bytes
     return dict(zip(names, map(float, means), strict=True))

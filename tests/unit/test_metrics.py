@@ -140,3 +140,12 @@ def test_every_metric_of_the_folder_is_measured(log: EventLog) -> None:
     for metric in known_metrics().values():
         assert metric().measure(log, SLO).items() <= figures.items()
     assert len(known_metrics()) >= 6
+
+
+def test_a_sample_stands_for_the_time_since_the_one_before() -> None:
+    log = EventLog(LogHeader(1, 1000, S, ()))
+    log.append(0, EventKind.ARRIVAL, 0, 1, 1)
+    log.append(1 * S, EventKind.WASTE_SAMPLE, NO_SUBJECT, 100, 0, 0)
+    log.append(4 * S, EventKind.WASTE_SAMPLE, NO_SUBJECT, 500, 0, 0)
+    log.append(4 * S, EventKind.END, NO_SUBJECT, 0, 0)
+    assert measure(log, SLO)["waste"]["internal_pct"] == pytest.approx((10 + 3 * 50) / 4)

@@ -1,7 +1,7 @@
 """Arrivals, the order of one instant, samples and progress; steps take 10 ns."""
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from allocator.spec import CacheGroup, CacheKind, CacheSpec
 from sim.batch import Batch
 from sim.clock import SAMPLE_PRIORITY, STEP_END_PRIORITY, Later
 from sim.costs.constant import ConstantExecutor
-from sim.engine import Engine, Wiring, sample_interval_ns
+from sim.engine import SAMPLES_PER_INTERVAL, Engine, Wiring, sample_interval_ns
 from sim.event_log import EventKind, EventLog
 from sim.schedulers.fcfs import FcfsOptions, FcfsScheduler
 from sim.step import StepPlan
@@ -226,3 +226,15 @@ def test_a_scheduler_that_leaves_requests_waiting_for_ever_is_reported() -> None
     idle = Wiring(parts.manager, IdleScheduler(FcfsOptions()), parts.executor)
     with pytest.raises(RuntimeError, match="2 requests have not ended"):
         Engine(open_trace(0, 5), idle).run()
+
+
+def test_a_long_drain_is_sampled_ever_more_rarely() -> None:
+    """Arrivals a nanosecond apart are sampled each millisecond; the work takes 2,000 seconds."""
+    slow = replace(wiring(), executor=ConstantExecutor(1000 * 10**9))
+    log = Engine(open_trace(0, 1), slow).run()
+    sampled_ns = np.array(times(log, EventKind.QUEUE_SAMPLE))
+    gaps = np.diff(sampled_ns)
+    assert gaps[0] == 10**6
+    assert (gaps[1:] >= gaps[:-1]).all()
+    assert gaps[SAMPLES_PER_INTERVAL - 1] == 2 * gaps[0]
+    assert len(sampled_ns) < SAMPLES_PER_INTERVAL * np.log2(sampled_ns[-1] / sampled_ns[0])

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sim.costs.constant import ConstantExecutor
-from sim.costs.roofline import DeviceCosts, ModelCosts, RooflineExecutor
+from sim.costs.roofline import DeviceCosts, ModelCosts, RooflineExecutor, _power
 from sim.request import Sequence
 from sim.step import Chunk, StepPlan
 from traces.record import Request
@@ -114,3 +114,8 @@ def test_experts_compute_for_every_token() -> None:
 def test_a_constant_step_ignores_its_plan() -> None:
     executor = ConstantExecutor(123)
     assert executor.execute(decode_plan(1)) == executor.execute(prefill_plan(50, 2)) == 123
+
+
+@pytest.mark.parametrize("exponent", [0, 1, 2, 7, 64, 1000])
+def test_the_portable_power_is_a_power(exponent: int) -> None:
+    assert _power(0.9375, exponent) == pytest.approx(0.9375**exponent, rel=1e-12)
