@@ -4,115 +4,117 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from allocator.handle import StaleHandleError
 from allocator.integrity import check
+from allocator.run import pages_of_runs, runs_of_pages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Sequence
 
     from allocator.handle import HandleLayout
-
-NO_HANDLE = 0
+    from allocator.run import Run
 
 
 class PageTable:
-    """Entries that each name one page; an entry's generation changes with every reuse.
+    """One entry a page of each pool, with a generation that rises when it is issued and retired.
 
-    `issue` and `retire` touch only the entries they name; the table grows as entries are first
-    needed, so that its host memory follows the pages in use, not the pages possible.
+    An entry is live while its generation is odd. Entry and page have the same number until a page
+    is moved: then two entries exchange their pages, and every handle keeps its meaning. Names
+    are issued and retired by runs, so a prompt's pages cost a few array operations.
     """
 
-    def __init__(self, layout: HandleLayout) -> None:
+    def __init__(self, layout: HandleLayout, pages_by_pool: Sequence[int]) -> None:
         self.layout = layout
-        self._handle: list[int] = []  # the live handle of an entry, NO_HANDLE while it is free
-        self._generation: list[int] = []  # the last generation an entry was issued with
-        self._page: list[int] = []
-        self._free: list[int] = []
+        self._generation = [np.zeros(count, dtype=np.uint32) for count in pages_by_pool]
+        self._generation_mask = np.uint32((1 << layout.generation_bits) - 1)
+        self._page_of: list[dict[int, int]] = [{} for _ in pages_by_pool]  # moved entries only
+        self._entry_at: list[dict[int, int]] = [{} for _ in pages_by_pool]  # its inverse
 
-    @property
-    def num_live(self) -> int:
-        """Handles issued and not retired."""
-        return len(self._handle) - len(self._free)
+    def issue(self, pool: int, runs: Sequence[Run]) -> list[Run]:
+        """Name free pages of a pool, in order; returns the entries that name them, as runs."""
+        if self._entry_at[pool]:
+            entry_at = self._entry_at[pool]
+            runs = runs_of_pages(entry_at.get(page, page) for page in pages_of_runs(runs))
+        self._advance(pool, runs)
+        return list(runs)
 
-    def issue(self, pool: int, pages: Sequence[int]) -> list[int]:
-        """Name pages of a pool, in order; returns their handles."""
-        entries = self._take_entries(len(pages))
-        page_of, generation_of, handle_of = self._page, self._generation, self._handle
-        last, shift = self.layout.num_generations, self.layout.index_bits
-        pool_part = self.layout.pack(pool, 0, 0)  # a call of pack a page would double the cost
-        handles = []
-        for entry, page in zip(entries, pages, strict=True):
-            generation = generation_of[entry] % last + 1
-            generation_of[entry] = generation
-            page_of[entry] = page
-            handle = handle_of[entry] = pool_part | generation << shift | entry
-            handles.append(handle)
-        return handles
-
-    def retire(self, handles: Sequence[int]) -> list[int]:
-        """Take names back, all or none; returns the pages they named, in order.
+    def retire(self, pool: int, runs: Sequence[Run]) -> list[Run]:
+        """Take names of live pages back; returns the pages they named, as runs.
 
         Raises:
-            StaleHandleError: If one of them is not live or is given twice; nothing is retired.
+            StaleHandleError: If one of them is not live; nothing is retired.
         """
-        handle_of, num_entries = self._handle, len(self._handle)
-        mask = self.layout.index_mask
-        entries = [handle & mask for handle in handles]
-        live = [handle_of[entry] if entry < num_entries else NO_HANDLE for entry in entries]
-        if live != list(handles) or NO_HANDLE in live:
-            for handle in handles:
-                self.page(handle)  # raises at the first that is stale
-        if len(set(handles)) != len(handles):
-            raise StaleHandleError("a handle was given back twice in one call")
-        for entry in entries:
-            handle_of[entry] = NO_HANDLE
-        self._free += reversed(entries)
-        return [self._page[entry] for entry in entries]
+        generation = self._generation[pool]
+        for first, count in runs:
+            if not np.bitwise_and.reduce(generation[first : first + count]) & 1:
+                raise StaleHandleError(f"an entry from {first} to {first + count - 1} is not live")
+        self._advance(pool, runs)
+        if self._page_of[pool]:
+            page_of = self._page_of[pool]
+            return runs_of_pages(page_of.get(entry, entry) for entry in pages_of_runs(runs))
+        return list(runs)
 
-    def page(self, handle: int) -> int:
-        """The physical page a live handle names, as an index within its pool.
+    def move(self, pool: int, source: int, target: int) -> None:
+        """Let the entry that names page `source` name page `target`, and the other way round."""
+        entry_at = self._entry_at[pool]
+        moved, displaced = entry_at.get(source, source), entry_at.get(target, target)
+        self._place(pool, moved, target)
+        self._place(pool, displaced, source)
+
+    def handles(self, pool: int, runs: Sequence[Run]) -> list[int]:
+        """The handles of live entries, in order."""
+        layout = self.layout
+        prefix = layout.pack(pool, 0, 0)
+        handles: list[int] = []
+        for first, count in runs:
+            generation = self._generation[pool][first : first + count] & self._generation_mask
+            entries = np.arange(first, first + count, dtype=np.uint32)
+            handles += (generation << layout.index_bits | entries | np.uint32(prefix)).tolist()
+        return handles
+
+    def page(self, handle: int) -> tuple[int, int]:
+        """Pool and physical page that a live handle names.
 
         Raises:
             StaleHandleError: If the handle is not live.
         """
-        entry = handle & self.layout.index_mask
-        if handle == NO_HANDLE or entry >= len(self._handle) or self._handle[entry] != handle:
-            raise StaleHandleError(f"handle {handle:#010x} is stale or was never issued")
-        return self._page[entry]
+        pool, generation, entry = self.layout.unpack(handle)
+        if pool < len(self._generation) and entry < len(self._generation[pool]):
+            now = int(self._generation[pool][entry] & self._generation_mask)
+            if now == generation and generation & 1:
+                return pool, self._page_of[pool].get(entry, entry)
+        raise StaleHandleError(f"handle {handle:#010x} is stale or was never issued")
 
-    def live_pages(self) -> Iterable[tuple[int, int]]:
-        """(pool, page) of every live handle, in order of entry."""
-        for handle, page in zip(self._handle, self._page, strict=True):
-            if handle != NO_HANDLE:
-                yield self.layout.unpack(handle)[0], page
+    def live_pages(self) -> Iterator[tuple[int, int]]:
+        """(pool, page) of every live entry, in order of entry."""
+        for pool, generation in enumerate(self._generation):
+            for entry in np.flatnonzero(generation & 1).tolist():
+                yield pool, self._page_of[pool].get(entry, entry)
 
     def check_integrity(self) -> None:
-        """Raise AssertionError if an entry is lost, doubled or misnamed, or a page is shared."""
-        free = set(self._free)
-        check(len(free) == len(self._free), "page table: an entry is free twice")
-        for entry, handle in enumerate(self._handle):
-            check(
-                (handle == NO_HANDLE) == (entry in free),
-                "page table: an entry is lost",
-            )
-            if handle != NO_HANDLE:
-                _, generation, index = self.layout.unpack(handle)
-                check(index == entry, "page table: a handle names another entry")
-                check(generation == self._generation[entry], "page table: a generation is off")
+        """Raise AssertionError unless entries and pages stand one to one."""
+        for page_of, entry_at in zip(self._page_of, self._entry_at, strict=True):
+            inverse = {page: entry for entry, page in page_of.items()}
+            check(inverse == entry_at, "page table: entries and pages do not match")
+            check(page_of.keys() == entry_at.keys(), "page table: a page is named twice or never")
         pages = list(self.live_pages())
         check(len(set(pages)) == len(pages), "page table: two live handles name one page")
 
-    def _take_entries(self, count: int) -> list[int]:
-        free = self._free
-        missing = count - len(free)
-        if missing > 0:
-            first = len(self._handle)
-            if first + missing > self.layout.index_mask + 1:
-                raise ValueError("the page table has no entry left for another page")
-            self._handle += [NO_HANDLE] * missing
-            self._generation += [0] * missing
-            self._page += [0] * missing
-            free[:0] = range(first + missing - 1, first - 1, -1)
-        taken = free[len(free) - count :]
-        del free[len(free) - count :]
-        return taken
+    def _advance(self, pool: int, runs: Sequence[Run]) -> None:
+        """Raise the generation of entries: free ones become live, live ones free."""
+        generation = self._generation[pool]
+        for first, count in runs:
+            if count == 1:
+                generation[first] += 1
+            else:
+                generation[first : first + count] += 1
+
+    def _place(self, pool: int, entry: int, page: int) -> None:
+        if entry == page:
+            self._page_of[pool].pop(entry, None)
+            self._entry_at[pool].pop(page, None)
+        else:
+            self._page_of[pool][entry] = page
+            self._entry_at[pool][page] = entry

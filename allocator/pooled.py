@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from allocator.handle import HandleLayout
@@ -15,6 +16,7 @@ from allocator.interface import (
     Usage,
 )
 from allocator.page_table import PageTable
+from allocator.run import append_run
 from allocator.spec import CacheKind, PageShape, ceil_div
 
 if TYPE_CHECKING:
@@ -22,18 +24,39 @@ if TYPE_CHECKING:
 
     from allocator.backing import Backing
     from allocator.pool import Pool
+    from allocator.run import Run
     from allocator.spec import CacheSpec, Granularity
 
 
 class _Held:
     """What one sequence holds."""
 
-    __slots__ = ("handles", "room_tokens", "tokens")
+    __slots__ = ("entries", "room_tokens", "tokens")
 
     def __init__(self, num_groups: int) -> None:
         self.tokens = 0
         self.room_tokens = 0  # a whole number of blocks, the same in every attention group
-        self.handles: list[list[int]] = [[] for _ in range(num_groups)]
+        self.entries: list[list[Run]] = [[] for _ in range(num_groups)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Demand:
+    """Pages of a grant.
+
+    Attributes:
+        by_pool: (pool, pages a block, pages once) of each pool that gives any.
+        by_group: (group, pool, pages a block, pages once) of each group that gets any.
+    """
+
+    by_pool: tuple[tuple[int, int, int], ...]
+    by_group: tuple[tuple[int, int, int, int], ...]
+
+    def pages_by_pool(self, blocks: int, num_pools: int) -> list[int]:
+        """Pages that so many blocks take of every pool."""
+        pages = [0] * num_pools
+        for pool, each, once in self.by_pool:
+            pages[pool] = each * blocks + once
+        return pages
 
 
 class PooledManager(CacheManager):
@@ -48,11 +71,15 @@ class PooledManager(CacheManager):
         self.backing = backing
         self._shapes = tuple(PageShape.of(g, spec.page_tokens, granularity) for g in spec.groups)
         self._is_state = tuple(g.kind is CacheKind.STATE for g in spec.groups)
-        sizes = self._page_bytes_by_pool()
-        most_pages = backing.num_granules * backing.granule_bytes // min(sizes)
-        self._table = PageTable(HandleLayout.for_table(len(sizes), most_pages))
-        self._pools, self._pool_of_group = self._build()  # after the table, it lists every page
+        budget_bytes = backing.num_granules * backing.granule_bytes
+        most_pages = [budget_bytes // size for size in self._page_bytes_by_pool()]
+        layout = HandleLayout.for_table(len(most_pages), max(most_pages))
+        self._table = PageTable(layout, most_pages)
+        self._pools, self._pool_of_group = self._build()
         self._cuts = list(zip(self._pool_of_group, self._shapes, self._is_state, strict=True))
+        self._pages_per_block, self._pages_of_state = self._pages_by_pool()
+        self._admission = self._demand(with_state=True)
+        self._growth = self._demand(with_state=False)
         self._held: dict[int, _Held] = {}
         self._live_tokens = 0
         self._granted_bytes = 0
@@ -66,6 +93,13 @@ class PooledManager(CacheManager):
     def _build(self) -> tuple[list[Pool], tuple[int, ...]]:
         """The pools, and the number of the pool that each group draws from."""
 
+    def _pages_by_pool(self) -> tuple[list[int], list[int]]:
+        """Pages that a block of all attention groups, and the state of a sequence, take by pool."""
+        per_block, of_state = [0] * len(self._pools), [0] * len(self._pools)
+        for pool, shape, is_state in self._cuts:
+            (of_state if is_state else per_block)[pool] += shape.pages_per_block
+        return per_block, of_state
+
     def admit(self, sequence: int, tokens: int) -> None:
         """See `CacheManager.admit`."""
         if sequence in self._held:
@@ -74,7 +108,7 @@ class PooledManager(CacheManager):
             raise ValueError("a sequence is admitted with at least one token")
         blocks = ceil_div(tokens, self.spec.page_tokens)
         held = _Held(len(self._shapes))
-        self._grant(held, blocks, with_state=True)
+        self._grant(held, blocks, self._admission)
         held.tokens = tokens
         self._live_tokens += tokens
         self._held[sequence] = held
@@ -87,24 +121,27 @@ class PooledManager(CacheManager):
         total = held.tokens + tokens
         if total > held.room_tokens:
             blocks = ceil_div(total - held.room_tokens, self.spec.page_tokens)
-            self._grant(held, blocks, with_state=False)
+            self._grant(held, blocks, self._growth)
         held.tokens = total
         self._live_tokens += tokens
 
     def release(self, sequence: int) -> None:
         """See `CacheManager.release`."""
         held = self._held.pop(sequence)
-        for pool, handles in zip(self._pool_of_group, held.handles, strict=True):
-            self._pools[pool].give(self._table.retire(handles))
-            self._granted_bytes -= len(handles) * self._pools[pool].geometry.page_bytes
+        for number, entries in zip(self._pool_of_group, held.entries, strict=True):
+            pool = self._pools[number]
+            num_free = pool.num_free
+            pool.give(self._table.retire(number, entries))
+            self._granted_bytes -= (pool.num_free - num_free) * pool.geometry.page_bytes
         self._live_tokens -= held.tokens
 
     def block_table(self, sequence: int, group: str) -> Sequence[int]:
         """See `CacheManager.block_table`."""
         held = self._held[sequence]
-        for candidate, handles in zip(self.spec.groups, held.handles, strict=True):
+        cuts = zip(self.spec.groups, self._pool_of_group, held.entries, strict=True)
+        for candidate, pool, entries in cuts:
             if candidate.name == group:
-                return tuple(handles)
+                return tuple(self._table.handles(pool, entries))
         raise KeyError(group)
 
     def usage(self) -> Usage:
@@ -132,7 +169,6 @@ class PooledManager(CacheManager):
             pool.check_integrity()
         held_pages = self._check_sequences()
         check(held_pages == set(self._table.live_pages()), "a live page belongs to no sequence")
-        check(self._table.num_live == len(held_pages), "the page table is miscounted")
         for number, pool in enumerate(self._pools):
             pool.check_live({page for owner, page in held_pages if owner == number})
         tokens = sum(held.tokens for held in self._held.values())
@@ -148,38 +184,50 @@ class PooledManager(CacheManager):
         for held in self._held.values():
             check(0 < held.tokens <= held.room_tokens, "a token has no page")
             check(held.room_tokens - held.tokens < self.spec.page_tokens, "a page holds no token")
-            needs = zip(self._shapes, self._is_state, held.handles, strict=True)
-            for pool, (shape, is_state, handles) in zip(self._pool_of_group, needs, strict=True):
+            for (pool, shape, is_state), entries in zip(self._cuts, held.entries, strict=True):
                 blocks = 1 if is_state else held.room_tokens // self.spec.page_tokens
+                handles = self._table.handles(pool, entries)
                 check(len(handles) == blocks * shape.pages_per_block, "a group lacks pages")
-                pages += [(pool, self._table.page(handle)) for handle in handles]
+                pages += [self._table.page(handle) for handle in handles]
         check(len(set(pages)) == len(pages), "two sequences hold one page")
         return set(pages)
 
-    def _demand(self, blocks: int, *, with_state: bool) -> tuple[list[int], list[int]]:
-        """Pages that a grant takes, by group and by pool."""
-        by_pool = [0] * len(self._pools)
-        by_group = []
-        for pool, shape, is_state in self._cuts:
-            count = shape.pages_per_block * (with_state if is_state else blocks)
-            by_group.append(count)
-            by_pool[pool] += count
-        return by_group, by_pool
+    def _demand(self, *, with_state: bool) -> _Demand:
+        """What every block takes, and what the state takes once."""
+        of_state = self._pages_of_state if with_state else [0] * len(self._pools)
+        by_pool = enumerate(zip(self._pages_per_block, of_state, strict=True))
+        by_group = [
+            (
+                group,
+                pool,
+                0 if is_state else shape.pages_per_block,
+                shape.pages_per_block * is_state,
+            )
+            for group, (pool, shape, is_state) in enumerate(self._cuts)
+            if with_state or not is_state
+        ]
+        return _Demand(
+            by_pool=tuple((pool, each, once) for pool, (each, once) in by_pool if each or once),
+            by_group=tuple(by_group),
+        )
 
-    def _grant(self, held: _Held, blocks: int, *, with_state: bool) -> None:
-        by_group, by_pool = self._demand(blocks, with_state=with_state)
-        self._make_room(by_pool)
-        for group, count in enumerate(by_group):
-            if count:
-                number = self._pool_of_group[group]
-                pages = self._pools[number].take(count)
-                held.handles[group] += self._table.issue(number, pages)
-                self._granted_bytes += count * self._pools[number].geometry.page_bytes
+    def _grant(self, held: _Held, blocks: int, demand: _Demand) -> None:
+        """Give a sequence the pages of so many blocks, and of its state if it is in the demand."""
+        pools, table = self._pools, self._table
+        for number, each, once in demand.by_pool:
+            if each * blocks + once > pools[number].num_free:
+                self._make_room(demand.pages_by_pool(blocks, len(pools)))
+                break
+        for group, number, each, once in demand.by_group:
+            pool, count = pools[number], each * blocks + once
+            for first, length in table.issue(number, pool.take(count)):
+                append_run(held.entries[group], first, length)
+            self._granted_bytes += count * pool.geometry.page_bytes
         self._peak_granted_bytes = max(self._peak_granted_bytes, self._granted_bytes)
         held.room_tokens += blocks * self.spec.page_tokens
 
     def _make_room(self, by_pool: list[int]) -> None:
-        """Return once every pool has the pages asked of it; raise OutOfMemoryError otherwise."""
+        """Called when a pool is short: make room for what is asked, or raise OutOfMemoryError."""
         for pool, asked in zip(self._pools, by_pool, strict=True):
             if asked > pool.num_free:
                 raise OutOfMemoryError(pool.name, asked, pool.num_free, largest=pool.num_free)
@@ -190,13 +238,11 @@ class PooledManager(CacheManager):
 
     def _tokens_alone(self, pages_by_pool: Sequence[int]) -> int:
         """Tokens of one sequence with the given pages in each pool to itself."""
-        _, state = self._demand(0, with_state=True)
-        _, both = self._demand(1, with_state=True)
-        blocks = [
-            (pages - fixed) // (each - fixed)
-            for pages, fixed, each in zip(pages_by_pool, state, both, strict=True)
-            if each > fixed
-        ]
-        if any(p < s for p, s in zip(pages_by_pool, state, strict=True)):
-            return 0
+        needs = zip(pages_by_pool, self._pages_of_state, self._pages_per_block, strict=True)
+        blocks = []
+        for pages, state, each in needs:
+            if pages < state:
+                return 0
+            if each:
+                blocks.append((pages - state) // each)
         return min(blocks) * self.spec.page_tokens if blocks else UNBOUNDED_TOKENS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from allocator.pool import Pool, SpanGeometry
+from allocator.pool import Pool
 from allocator.pooled import PooledManager
 from allocator.spec import CacheKind
 
@@ -50,10 +50,5 @@ class SplitManager(PooledManager):
         return max(shape.page_bytes for group, shape in groups if group.kind is kind)
 
     def _build_pool(self, kind: CacheKind, num_granules: int) -> Pool:
-        """A pool of all its granules in one span: nothing is lost to rounding."""
-        page_bytes = self._page_bytes(kind)
-        geometry = SpanGeometry.fixed(page_bytes, num_granules, self.backing.granule_bytes)
-        pool = Pool(POOL_NAMES[kind], geometry, self.backing, max_spans=1)
-        if num_granules:
-            pool.add_spans(1)
-        return pool
+        """A pool that keeps its granules for good: nothing is lost to rounding but its tail."""
+        return Pool.fixed(POOL_NAMES[kind], self._page_bytes(kind), self.backing, num_granules)

@@ -7,9 +7,10 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from allocator.interface import Migration, OutOfMemoryError
-from allocator.pool import Pool, SpanGeometry
+from allocator.pool import Pool
 from allocator.rebalance.on_failure import OnFailure
 from allocator.rebalance.policy import PoolView, Shortage
+from allocator.span import SpanGeometry
 from allocator.spec import CacheKind, Granularity
 from allocator.split import POOL_NAMES, SplitManager
 
@@ -87,11 +88,11 @@ class AvmpManager(SplitManager):
         if not self._moves:
             return self._tokens_alone([pool.num_pages for pool in self._pools])
         kv, state = (pool.geometry for pool in self._pools)
-        _, state_pages = self._demand(0, with_state=True)
-        state_spans = -(-state_pages[1] // state.pages_per_span)
+        num_state_pages = self._pages_of_state[1]
+        state_spans = -(-num_state_pages // state.pages_per_span)
         left = self.backing.num_granules - state_spans * state.granules_per_span
         kv_pages = left // kv.granules_per_span * kv.pages_per_span
-        return self._tokens_alone([kv_pages, state_pages[1]]) if left >= 0 else 0
+        return self._tokens_alone([kv_pages, num_state_pages]) if left >= 0 else 0
 
     def take_migrations(self) -> list[Migration]:
         """See `CacheManager.take_migrations`."""
@@ -104,8 +105,7 @@ class AvmpManager(SplitManager):
         geometry = SpanGeometry.movable(
             self._page_bytes(kind), self.backing.granule_bytes, self._options.span
         )
-        max_spans = self.backing.num_granules // geometry.granules_per_span
-        pool = Pool(POOL_NAMES[kind], geometry, self.backing, max_spans)
+        pool = Pool(POOL_NAMES[kind], geometry, self.backing, self.backing.num_granules)
         pool.add_spans(num_granules // geometry.granules_per_span)
         return pool
 

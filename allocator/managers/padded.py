@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from allocator.pool import Pool, SpanGeometry
+from allocator.pool import Pool
 from allocator.pooled import PooledManager
 from allocator.spec import Granularity
 
@@ -40,10 +40,7 @@ class PaddedManager(PooledManager):
 
     def _build(self) -> tuple[list[Pool], tuple[int, ...]]:
         (page_bytes,) = self._page_bytes_by_pool()
-        granules = self.backing.num_granules
-        geometry = SpanGeometry.fixed(page_bytes, granules, self.backing.granule_bytes)
-        pool = Pool("unified", geometry, self.backing, max_spans=1)
-        pool.add_spans(1)
+        pool = Pool.fixed("unified", page_bytes, self.backing, self.backing.num_granules)
         return [pool], (0,) * len(self._shapes)
 
     @property

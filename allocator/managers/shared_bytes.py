@@ -15,11 +15,13 @@ from allocator.interface import (
     Usage,
 )
 from allocator.page_table import PageTable
+from allocator.run import pages_of_runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from allocator.backing import Backing
+    from allocator.run import Run
     from allocator.spec import CacheSpec
 
 
@@ -47,13 +49,13 @@ class SharedBytesManager(CacheManager):
         self._budget_bytes = backing.num_granules * backing.granule_bytes
         slab = backing.reserve(self._budget_bytes)
         backing.map(slab, 0, backing.num_granules)
-        extents = self._budget_bytes // self._sequence_bytes(1) * len(spec.groups) + 1
-        self._table = PageTable(HandleLayout.for_table(1, extents))
+        extents = (self._budget_bytes // self._sequence_bytes(1) + 1) * len(spec.groups)
+        self._table = PageTable(HandleLayout.for_table(1, extents), [extents])
         self._tokens: dict[int, int] = {}
-        self._handles: dict[int, list[int]] = {}
+        self._extents: dict[int, list[Run]] = {}  # one extent a group
+        self._free_extents: list[list[Run]] = []
         self._used_bytes = 0
         self._peak_bytes = 0
-        self._next_extent = 0
 
     @property
     def max_sequence_tokens(self) -> int:
@@ -73,9 +75,10 @@ class SharedBytesManager(CacheManager):
             raise ValueError("a sequence is admitted with at least one token")
         self._use(self._sequence_bytes(tokens))
         self._tokens[sequence] = tokens
-        first, count = self._next_extent, len(self.spec.groups)
-        self._handles[sequence] = self._table.issue(0, range(first, first + count))
-        self._next_extent += count
+        count = len(self.spec.groups)
+        unused = [(len(self._extents) * count, count)]
+        extents = self._free_extents.pop() if self._free_extents else unused
+        self._extents[sequence] = self._table.issue(0, extents)
 
     def extend(self, sequence: int, tokens: int) -> None:
         """See `CacheManager.extend`."""
@@ -88,14 +91,14 @@ class SharedBytesManager(CacheManager):
     def release(self, sequence: int) -> None:
         """See `CacheManager.release`."""
         self._used_bytes -= self._sequence_bytes(self._tokens.pop(sequence))
-        self._table.retire(self._handles.pop(sequence))
+        self._free_extents.append(self._table.retire(0, self._extents.pop(sequence)))
 
     def block_table(self, sequence: int, group: str) -> Sequence[int]:
         """The one extent of a sequence in a group."""
         names = [candidate.name for candidate in self.spec.groups]
         if group not in names:
             raise KeyError(group)
-        return (self._handles[sequence][names.index(group)],)
+        return (self._table.handles(0, self._extents[sequence])[names.index(group)],)
 
     def usage(self) -> Usage:
         """Bytes count as pages of one byte."""
@@ -115,9 +118,11 @@ class SharedBytesManager(CacheManager):
         self._table.check_integrity()
         used = sum(self._sequence_bytes(tokens) for tokens in self._tokens.values())
         check(used == self._used_bytes <= self._budget_bytes, "used bytes are miscounted")
-        live = len(self._tokens) * len(self.spec.groups)
-        check(self._table.num_live == live, "an extent belongs to no sequence")
-        check(self._handles.keys() == self._tokens.keys(), "a sequence lacks its extents")
+        check(self._extents.keys() == self._tokens.keys(), "a sequence lacks its extents")
+        held = {(0, page) for runs in self._extents.values() for page in pages_of_runs(runs)}
+        check(held == set(self._table.live_pages()), "an extent belongs to no sequence")
+        num_extents = len(self._tokens) * len(self.spec.groups)
+        check(len(held) == num_extents, "two sequences hold one extent")
 
     def _sequence_bytes(self, tokens: int) -> int:
         return tokens * self.spec.bytes_per_token() + self.spec.bytes_per_sequence()
