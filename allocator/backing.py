@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
 
 from allocator.integrity import check
 from allocator.spec import SLAB_ALIGNMENT_BYTES, align_up, ceil_div
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 DEFAULT_GRANULE_BYTES = 2 << 20
 """Unit of physical memory on current NVIDIA devices (cuMemGetAllocationGranularity: 2 MiB)."""
@@ -25,12 +28,16 @@ class BackingCounters:
         unmaps: Calls that unmapped a run of granules.
         mapped_granules: Granules mapped by those calls, in all.
         unmapped_granules: Granules unmapped by those calls, in all.
+        copies: Calls that copied pages; one call copies any number.
+        copied_bytes: Bytes copied by those calls, in all.
     """
 
     maps: int = 0
     unmaps: int = 0
     mapped_granules: int = 0
     unmapped_granules: int = 0
+    copies: int = 0
+    copied_bytes: int = 0
 
 
 class Backing(Protocol):
@@ -55,6 +62,15 @@ class Backing(Protocol):
 
         Raises:
             ValueError: If the run is empty, outside the slab, or partly unmapped; nothing changes.
+        """
+
+    def copy_pages(self, slab: int, page_bytes: int, pairs: Sequence[tuple[int, int]]) -> None:
+        """Copy pages within a slab, in one call.
+
+        Args:
+            slab: Number of the slab.
+            page_bytes: Bytes of each page.
+            pairs: Byte offsets in the slab: (where a page lies, where it goes).
         """
 
     @property
@@ -101,23 +117,26 @@ class HostBacking:
             )
         self._flip(slab, first_granule, num_granules, to=1)
         done = self._counters
-        self._counters = BackingCounters(
-            done.maps + 1,
-            done.unmaps,
-            done.mapped_granules + num_granules,
-            done.unmapped_granules,
-        )
+        mapped = done.mapped_granules + num_granules
+        self._counters = replace(done, maps=done.maps + 1, mapped_granules=mapped)
 
     def unmap(self, slab: int, first_granule: int, num_granules: int) -> None:
         """Count a run of granules as given back; see `Backing.unmap`."""
         self._flip(slab, first_granule, num_granules, to=0)
         done = self._counters
-        self._counters = BackingCounters(
-            done.maps,
-            done.unmaps + 1,
-            done.mapped_granules,
-            done.unmapped_granules + num_granules,
-        )
+        unmapped = done.unmapped_granules + num_granules
+        self._counters = replace(done, unmaps=done.unmaps + 1, unmapped_granules=unmapped)
+
+    def copy_pages(self, slab: int, page_bytes: int, pairs: Sequence[tuple[int, int]]) -> None:
+        """Count pages as copied, all of them in mapped memory; see `Backing.copy_pages`."""
+        for offset in (offset for pair in pairs for offset in pair):
+            first = offset // self.granule_bytes
+            last = (offset + page_bytes - 1) // self.granule_bytes
+            if not all(self._mapped[slab][first : last + 1]):
+                raise ValueError(f"slab {slab}: the page at {offset} is not mapped")
+        done = self._counters
+        copied = done.copied_bytes + len(pairs) * page_bytes
+        self._counters = replace(done, copies=done.copies + 1, copied_bytes=copied)
 
     def counters(self) -> BackingCounters:
         """What was asked so far."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from allocator.integrity import check
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
 
     from allocator.backing import Backing
     from allocator.run import Run
+
+
+class Placement(Enum):
+    """Which span in use gives the next page."""
+
+    PACK = "pack"
+    SPREAD = "spread"
 
 
 class Pool:
@@ -41,6 +49,7 @@ class Pool:
         self._free = [0] * num_spans  # bit i: page i of the span is free
         self._position = [0] * num_spans  # of a span within its list
         self._by_free: list[list[int]] = [[] for _ in range(geometry.pages_per_span + 1)]
+        self.placement = Placement.PACK
         self._occupied = 0  # bit i: some span has i free pages; full ones stand in no list
 
     @classmethod
@@ -122,8 +131,7 @@ class Pool:
         self.num_free -= count
         runs: list[Run] = []
         while count:
-            occupied = self._occupied
-            num_free = (occupied & -occupied).bit_length() - 1
+            num_free = self._next_count()
             span = self._by_free[num_free][-1]
             taken = min(count, num_free)
             self._unlist(span, num_free)
@@ -153,7 +161,7 @@ class Pool:
         return self._by_free[some.bit_length() - 1][-1] if some else None
 
     def evacuate(self, span: int) -> list[tuple[int, int]]:
-        """Move the live pages of a span to free pages of other spans in use.
+        """Copy the live pages of a span to free pages of other spans in use.
 
         Returns:
             (page, page it moved to) of each; the span is empty afterwards.
@@ -176,7 +184,18 @@ class Pool:
         self._free[span] = (1 << size) - 1
         self._list(span, size)
         self.num_free += size
-        return list(zip(sources, targets, strict=True))
+        moves = list(zip(sources, targets, strict=True))
+        offsets = [(self.offset_bytes(a), self.offset_bytes(b)) for a, b in moves]
+        self._backing.copy_pages(self.slab, self.geometry.page_bytes, offsets)
+        return moves
+
+    def offset_bytes(self, page: int) -> int:
+        """Where a page starts in the slab."""
+        span, index = divmod(page, self.geometry.pages_per_span)
+        if not self.geometry.is_movable:
+            return page * self.geometry.page_bytes
+        span_bytes = self.geometry.granules_per_span * self._backing.granule_bytes
+        return span * span_bytes + index * self.geometry.page_bytes
 
     def check_integrity(self) -> None:
         """Raise AssertionError if a page is lost or doubled, or a span is in the wrong list."""
@@ -209,6 +228,14 @@ class Pool:
         check(len(pages) == self.num_live, f"pool {self.name}: live pages miscounted")
         spans = {page // size for page in pages}
         check(spans.isdisjoint(self._absent), f"pool {self.name}: a live page has no memory")
+
+    def _next_count(self) -> int:
+        """Free pages of the span to take from: the fullest, or the emptiest in use."""
+        occupied = self._occupied
+        if self.placement is Placement.SPREAD:
+            in_use = occupied & ~(1 << self.geometry.pages_per_span)
+            return (in_use or occupied).bit_length() - 1
+        return (occupied & -occupied).bit_length() - 1
 
     def _take_lowest(self, span: int, num_free: int, count: int) -> list[Run]:
         """Take the lowest free pages of a span, which has `num_free`."""

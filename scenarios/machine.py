@@ -132,4 +132,5 @@ def _device_costs(device: Device) -> DeviceCosts:
         flops_per_s=device.flops_per_s,
         step_overhead_ns=host.graph_replay_ns + UPLOADS_PER_STEP * host.async_upload_ns,
         remap_ns=device.virtual_memory.remap_ns,
+        copy_ns=host.kernel_launch_ns,
     )

@@ -110,7 +110,7 @@ class Engine:
             self._note_ended()
 
     def _plan(self) -> StepPlan:
-        """Plan a step; the mappings made for it are priced with it."""
+        """Plan a step; the mappings and copies made for it are priced with it."""
         backing = self._wiring.manager.backing
         before = backing.counters()
         plan = self._wiring.scheduler.plan(self._batch)
@@ -118,6 +118,8 @@ class Engine:
         if after is not before:
             plan.maps = after.maps - before.maps
             plan.unmaps = after.unmaps - before.unmaps
+            plan.copies = after.copies - before.copies
+            plan.copied_bytes = after.copied_bytes - before.copied_bytes
             self._batch.record_migrations()
         return plan
 

@@ -34,6 +34,8 @@ class StepPlan:
         chunks: Parts of prompts.
         maps: Mappings of physical memory made for the step.
         unmaps: Mappings taken away for the step.
+        copies: Batched copies of pages made for the step.
+        copied_bytes: Bytes of those pages.
     """
 
     decodes: list[Sequence] = field(default_factory=list)
@@ -41,6 +43,8 @@ class StepPlan:
     chunks: list[Chunk] = field(default_factory=list)
     maps: int = 0
     unmaps: int = 0
+    copies: int = 0
+    copied_bytes: int = 0
 
     def __bool__(self) -> bool:
         return bool(self.decodes or self.chunks)

@@ -7,22 +7,33 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from allocator.interface import Migration, OutOfMemoryError
-from allocator.pool import Pool
+from allocator.pool import Placement, Pool
 from allocator.rebalance.on_failure import OnFailure
 from allocator.rebalance.policy import PoolView, Shortage
+from allocator.rebalance.predictive import Predictive
+from allocator.rebalance.restraints import Direction, Hysteresis, OneWay
 from allocator.span import SpanGeometry
 from allocator.spec import CacheKind, Granularity
 from allocator.split import POOL_NAMES, SplitManager
 
 if TYPE_CHECKING:
     from allocator.backing import Backing
+    from allocator.rebalance.policy import RebalancePolicy
     from allocator.spec import CacheSpec
 
 
 class Trigger(Enum):
-    """When capacity moves."""
+    """When capacity moves, and how much."""
 
     FAILURE = "failure"
+    PREDICTIVE = "predictive"
+    OFF = "off"
+
+
+class Relocation(Enum):
+    """Whether live pages may be copied out of a span so that it can go."""
+
+    ON = "on"
     OFF = "off"
 
 
@@ -34,13 +45,32 @@ class AvmpOptions:
         default=0.5,
         metadata={"help": "share of the budget that the state pool starts with"},
     )
-    batch: int = field(
-        default=128,
-        metadata={"help": "granules a migration takes from the donor, if it can spare them"},
-    )
     trigger: Trigger = field(
         default=Trigger.FAILURE,
-        metadata={"help": "when capacity moves: failure, or off (never)"},
+        metadata={
+            "help": "failure: when a call would fail, a batch; predictive: then, as far as the"
+            " lengths seen so far suggest; off: never"
+        },
+    )
+    batch: int = field(
+        default=128,
+        metadata={"help": "granules that a migration takes if they are empty (trigger=failure)"},
+    )
+    direction: Direction = field(
+        default=Direction.BOTH,
+        metadata={"help": "both, to-kv (as the paper in effect), or to-state"},
+    )
+    relocation: Relocation = field(
+        default=Relocation.ON,
+        metadata={"help": "on: copy live pages out of the emptiest spans when too few are empty"},
+    )
+    hysteresis: int = field(
+        default=0,
+        metadata={"help": "admissions and releases before a batch, not only need, moves back"},
+    )
+    placement: Placement = field(
+        default=Placement.PACK,
+        metadata={"help": "pack: fill the fullest span first; spread: the emptiest"},
     )
     span: int = field(
         default=8,
@@ -54,27 +84,30 @@ class AvmpOptions:
     def __post_init__(self) -> None:
         if not 0 < self.state_ratio < 1:
             raise ValueError(f"state_ratio must lie between 0 and 1, not {self.state_ratio}")
-        if self.batch < 1 or self.span < 1:
-            raise ValueError("batch and span must be at least 1 granule")
+        if self.batch < 1 or self.span < 1 or self.hysteresis < 0:
+            raise ValueError("batch and span must be at least 1 granule, hysteresis at least 0")
 
 
 class AvmpManager(SplitManager):
     """When a pool is short, the other unmaps empty spans and their granules are mapped here.
 
     Unlike the paper's prototype, capacity moves in both directions, the physical footprint never
-    exceeds the budget, any empty span can go (not only the tail), and a move takes place only if
-    it ends the shortage. Without migration (`trigger=off`) the pools are those of `static`.
+    exceeds the budget, any span can go (its live pages are copied out first if need be), and a
+    move takes place only if it ends the shortage. Without migration (`trigger=off`) the pools are
+    those of `static`. Each concern is an object of its own (`allocator.rebalance`), so that
+    options combine freely.
     """
 
     name = "avmp"
-    summary = "two pools that exchange empty spans of granules when an allocation fails"
-    source = "AVMP paper (arXiv 2605.22416), with moves in both directions and no oversizing"
+    summary = "two pools that exchange spans of granules when one is short"
+    source = "AVMP paper (arXiv 2605.22416), with both directions, relocation and no oversizing"
     Options = AvmpOptions
 
     def __init__(self, spec: CacheSpec, backing: Backing, options: AvmpOptions) -> None:
         self._options = options
-        self._policy = OnFailure(options.batch)
+        self._policy = _policy(spec, backing, options)
         self._migrations: list[Migration] = []
+        self._num_operations = 0
         super().__init__(spec, backing, options.granularity, options.state_ratio)
 
     @property
@@ -94,6 +127,19 @@ class AvmpManager(SplitManager):
         kv_pages = left // kv.granules_per_span * kv.pages_per_span
         return self._tokens_alone([kv_pages, num_state_pages]) if left >= 0 else 0
 
+    def admit(self, sequence: int, tokens: int) -> None:
+        """See `CacheManager.admit`."""
+        super().admit(sequence, tokens)
+        self._num_operations += 1
+        self._policy.on_admission(tokens)
+
+    def release(self, sequence: int) -> None:
+        """See `CacheManager.release`."""
+        tokens = self._held[sequence].tokens
+        super().release(sequence)
+        self._num_operations += 1
+        self._policy.on_release(tokens)
+
     def take_migrations(self) -> list[Migration]:
         """See `CacheManager.take_migrations`."""
         taken, self._migrations = self._migrations, []
@@ -106,13 +152,12 @@ class AvmpManager(SplitManager):
             self._page_bytes(kind), self.backing.granule_bytes, self._options.span
         )
         pool = Pool(POOL_NAMES[kind], geometry, self.backing, self.backing.num_granules)
+        pool.placement = self._options.placement
         pool.add_spans(num_granules // geometry.granules_per_span)
         return pool
 
     def _make_room(self, by_pool: list[int]) -> None:
         short = [i for i, pool in enumerate(self._pools) if by_pool[i] > pool.num_free]
-        if not short:
-            return
         if not self._moves or len(short) > 1:  # the reserve never has a span for each pool
             super()._make_room(by_pool)
         self._rebalance(short[0], by_pool)
@@ -122,7 +167,8 @@ class AvmpManager(SplitManager):
         shortage = self._shortage(recipient, by_pool)
         move = self._policy.on_shortage(shortage)
         if move is None:
-            raise self._out_of_memory(recipient, by_pool)
+            raise self._out_of_memory(shortage, by_pool[recipient])
+        self._empty_spans(donor, move.donor_spans)
         self._pools[donor].remove_empty_spans(move.donor_spans)
         self._pools[recipient].add_spans(move.recipient_spans)
         if move.donor_spans:
@@ -130,32 +176,40 @@ class AvmpManager(SplitManager):
             moved = Migration(donor, recipient, granules * self.backing.granule_bytes)
             self._migrations.append(moved)
 
+    def _empty_spans(self, donor: int, count: int) -> None:
+        """Copy live pages out of the emptiest spans until so many are empty."""
+        pool = self._pools[donor]
+        while pool.num_empty_spans < count:
+            span = pool.emptiest_span()
+            if span is None:
+                raise AssertionError(f"pool {pool.name} cannot give {count} spans")
+            for source, target in pool.evacuate(span):
+                self._table.move(donor, source, target)
+
     def _shortage(self, recipient: int, by_pool: list[int]) -> Shortage:
         donor = 1 - recipient
         return Shortage(
+            recipient_number=recipient,
             recipient=_view(self._pools[recipient]),
             missing_pages=by_pool[recipient] - self._pools[recipient].num_free,
             donor=_view(self._pools[donor]),
             donor_keeps_pages=by_pool[donor],
             reserve_granules=self.backing.num_free_granules,
+            relocates=self._options.relocation is Relocation.ON,
+            operation=self._num_operations,
         )
 
-    def _out_of_memory(self, recipient: int, by_pool: list[int]) -> OutOfMemoryError:
+    def _out_of_memory(self, short: Shortage, asked: int) -> OutOfMemoryError:
         """Say what the call could have had, and whether live pages stood in the way of more."""
-        short = self._shortage(recipient, by_pool)
-        sparable = short.sparable_spans
-        empty = min(sparable, short.donor.empty_spans) * short.donor.granules_per_span
-        granules_per_span = short.recipient.granules_per_span
-        spans = (empty + short.reserve_granules) // granules_per_span
-        in_theory = sparable * short.donor.granules_per_span + short.reserve_granules
-        needed_spans = -(-short.missing_pages // short.recipient.pages_per_span)
-        pool = self._pools[recipient]
+        pool, per_span = self._pools[short.recipient_number], short.recipient.granules_per_span
+        in_reach = short.donatable_spans * short.donor.granules_per_span + short.reserve_granules
+        in_theory = short.sparable_spans * short.donor.granules_per_span + short.reserve_granules
         return OutOfMemoryError(
             pool.name,
-            by_pool[recipient],
+            asked,
             pool.num_free,
-            largest=pool.num_free + spans * short.recipient.pages_per_span,
-            migration_blocked=in_theory >= needed_spans * granules_per_span,
+            largest=pool.num_free + in_reach // per_span * short.recipient.pages_per_span,
+            migration_blocked=in_theory >= short.spans_needed * per_span,
         )
 
     def _reserve_bytes(self) -> int:
@@ -172,6 +226,17 @@ def _view(pool: Pool) -> PoolView:
     return PoolView(
         free_pages=pool.num_free,
         empty_spans=pool.num_empty_spans,
+        num_spans=pool.num_spans,
         pages_per_span=geometry.pages_per_span,
         granules_per_span=geometry.granules_per_span,
     )
+
+
+def _policy(spec: CacheSpec, backing: Backing, options: AvmpOptions) -> RebalancePolicy:
+    """Compose the policy: what moves, then what holds it back."""
+    policy: RebalancePolicy = OnFailure(options.batch)
+    if options.trigger is Trigger.PREDICTIVE:
+        policy = Predictive(spec, backing.num_granules)
+    if options.direction is not Direction.BOTH:
+        policy = OneWay(policy, options.direction)
+    return Hysteresis(policy, options.hysteresis) if options.hysteresis else policy

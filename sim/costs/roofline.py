@@ -49,12 +49,14 @@ class DeviceCosts:
         flops_per_s: Achievable dense matrix arithmetic.
         step_overhead_ns: Host and launch time of a step that no kernel hides.
         remap_ns: Unmapping one run of physical memory and mapping it elsewhere, whatever its size.
+        copy_ns: Starting one batched copy of pages.
     """
 
     bytes_per_s: float
     flops_per_s: float
     step_overhead_ns: float
     remap_ns: float
+    copy_ns: float
 
 
 class RooflineExecutor:
@@ -64,7 +66,8 @@ class RooflineExecutor:
     batch), attention (KV of every attended token read once), state (read and written once a
     sequence). Each takes max(bytes / bandwidth, FLOPs / arithmetic) (roofline model: Williams,
     Waterman, Patterson, CACM 2009). Mappings are priced one by one and hidden behind nothing,
-    each as an unmapping and a mapping: an upper bound. Not modelled: kernel efficiency at small
+    each as an unmapping and a mapping: an upper bound. Copies of pages are priced by their bytes
+    and a kernel launch each. Not modelled: kernel efficiency at small
     sizes, communication between devices, the serving engine's own Python.
     """
 
@@ -81,6 +84,7 @@ class RooflineExecutor:
             round(
                 device.step_overhead_ns
                 + max(plan.maps, plan.unmaps) * device.remap_ns
+                + self._copies_ns(plan)
                 + self._weights_ns(num_tokens)
                 + self._attention_ns(plan)
                 + self._state_ns(plan, num_tokens)
@@ -117,6 +121,11 @@ class RooflineExecutor:
         model = self._model
         num_bytes = 2 * num_sequences * model.state_bytes
         return self._roofline_ns(num_bytes, num_tokens * model.state_flops_per_token)
+
+    def _copies_ns(self, plan: StepPlan) -> float:
+        """A copied byte is read and written."""
+        moved_bytes = 2 * plan.copied_bytes
+        return plan.copies * self._device.copy_ns + self._roofline_ns(moved_bytes, 0)
 
     def _roofline_ns(self, num_bytes: float, flops: float) -> float:
         device = self._device
