@@ -37,7 +37,9 @@ class PageTable:
         if self._entry_at[pool]:
             entry_at = self._entry_at[pool]
             runs = runs_of_pages(entry_at.get(page, page) for page in pages_of_runs(runs))
-        self._advance(pool, runs)
+        generation = self._generation[pool]
+        for first, count in runs:
+            _advance(generation, first, count)
         return list(runs)
 
     def retire(self, pool: int, runs: Sequence[Run]) -> list[Run]:
@@ -47,12 +49,18 @@ class PageTable:
             StaleHandleError: If one of them is not live; nothing is retired.
         """
         generation = self._generation[pool]
-        for first, count in runs:
-            if not np.bitwise_and.reduce(generation[first : first + count]) & 1:
+        for number, (first, count) in enumerate(runs):
+            if not _are_live(generation, first, count):
+                for done in runs[:number]:
+                    _advance(generation, *done, by=MINUS_ONE)
                 raise StaleHandleError(f"an entry from {first} to {first + count - 1} is not live")
-        self._advance(pool, runs)
-        if self._page_of[pool]:
-            page_of = self._page_of[pool]
+            _advance(generation, first, count)
+        return self.pages(pool, runs)
+
+    def pages(self, pool: int, runs: Sequence[Run]) -> list[Run]:
+        """The pages that entries name, in order, as runs."""
+        page_of = self._page_of[pool]
+        if page_of:
             return runs_of_pages(page_of.get(entry, entry) for entry in pages_of_runs(runs))
         return list(runs)
 
@@ -102,15 +110,6 @@ class PageTable:
         pages = list(self.live_pages())
         check(len(set(pages)) == len(pages), "page table: two live handles name one page")
 
-    def _advance(self, pool: int, runs: Sequence[Run]) -> None:
-        """Raise the generation of entries: free ones become live, live ones free."""
-        generation = self._generation[pool]
-        for first, count in runs:
-            if count == 1:
-                generation[first] += 1
-            else:
-                generation[first : first + count] += 1
-
     def _place(self, pool: int, entry: int, page: int) -> None:
         if entry == page:
             self._page_of[pool].pop(entry, None)
@@ -118,3 +117,18 @@ class PageTable:
         else:
             self._page_of[pool][entry] = page
             self._entry_at[pool][page] = entry
+
+
+def _are_live(generation: Generations, first: int, count: int) -> bool:
+    if count == 1:
+        return generation.item(first) & 1 == 1
+    return int(np.bitwise_and.reduce(generation[first : first + count])) & 1 == 1
+
+
+def _advance(generation: Generations, first: int, count: int, by: np.uint32 = ONE) -> None:
+    """Raise the generation of entries: free ones become live, live ones free."""
+    if count == 1:
+        generation[first] = generation.item(first) + by & FULL_WORD
+    else:
+        part = generation[first : first + count]
+        part += by

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from allocator.integrity import check
 from allocator.run import append_run, pages_of_runs, runs_of_mask
 from allocator.span import SpanGeometry
+from allocator.span_lists import SpanLists
 from allocator.spec import ceil_div
 
 if TYPE_CHECKING:
@@ -40,17 +41,16 @@ class Pool:
         """Reserve a slab of so many granules; no page is there until spans are added."""
         self.name = name
         self.geometry = geometry
+        self.max_pages = geometry.pages_in(slab_granules, backing.granule_bytes)
         self.num_pages = 0
         self.num_free = 0
         self._backing = backing
         self.slab = backing.reserve(slab_granules * backing.granule_bytes)
-        num_spans = slab_granules // geometry.granules_per_span if geometry.is_movable else 0
+        num_spans = ceil_div(self.max_pages, geometry.pages_per_span)
         self._absent = list(range(num_spans))  # a heap: the lowest absent span is added first
         self._free = [0] * num_spans  # bit i: page i of the span is free
-        self._position = [0] * num_spans  # of a span within its list
-        self._by_free: list[list[int]] = [[] for _ in range(geometry.pages_per_span + 1)]
+        self._lists = SpanLists(num_spans, geometry.pages_per_span)
         self.placement = Placement.PACK
-        self._occupied = 0  # bit i: some span has i free pages; full ones stand in no list
 
     @classmethod
     def fixed(cls, name: str, page_bytes: int, backing: Backing, num_granules: int) -> Pool:
@@ -61,18 +61,13 @@ class Pool:
         pool = cls(name, SpanGeometry.fixed(page_bytes), backing, num_granules)
         if num_granules:
             backing.map(pool.slab, 0, num_granules)
-        pool._lay_out(num_granules * backing.granule_bytes // page_bytes)
+        pool._lay_out()
         return pool
 
     @property
     def num_live(self) -> int:
         """Pages taken and not given back."""
         return self.num_pages - self.num_free
-
-    @property
-    def max_pages(self) -> int:
-        """Pages that the slab could hold if it were all mapped."""
-        return max(self.num_pages, len(self._free) * self.geometry.pages_per_span)
 
     @property
     def num_spans(self) -> int:
@@ -82,7 +77,7 @@ class Pool:
     @property
     def num_empty_spans(self) -> int:
         """Mapped spans without a live page."""
-        return len(self._by_free[-1])
+        return self._lists.num_empty
 
     def add_spans(self, count: int) -> None:
         """Map the lowest absent spans; their pages become free.
@@ -97,7 +92,7 @@ class Pool:
             span = heapq.heappop(self._absent)
             self._backing.map(self.slab, span * granules, granules)
             self._free[span] = (1 << size) - 1
-            self._list(span, size)
+            self._lists.add(span, size)
         self.num_pages += count * size
         self.num_free += count * size
 
@@ -107,13 +102,12 @@ class Pool:
         Raises:
             ValueError: If fewer are empty; nothing is unmapped.
         """
-        empty = self._by_free[-1]
-        if count > len(empty):
-            raise ValueError(f"pool {self.name}: {count} spans asked, {len(empty)} are empty")
+        if count > self.num_empty_spans:
+            empty = self.num_empty_spans
+            raise ValueError(f"pool {self.name}: {count} spans asked, {empty} are empty")
         granules, size = self.geometry.granules_per_span, self.geometry.pages_per_span
         for _ in range(count):
-            span = empty[-1]
-            self._unlist(span, size)
+            span = self._lists.pop(size)
             self._backing.unmap(self.slab, span * granules, granules)
             self._free[span] = 0
             heapq.heappush(self._absent, span)
@@ -129,14 +123,15 @@ class Pool:
         if count > self.num_free:
             raise ValueError(f"pool {self.name}: {count} pages asked, {self.num_free} are free")
         self.num_free -= count
+        lists = self._lists
         runs: list[Run] = []
         while count:
-            num_free = self._next_count()
-            span = self._by_free[num_free][-1]
+            spread = self.placement is Placement.SPREAD
+            num_free = lists.most_free() if spread else lists.least_free()
+            span = lists.pop(num_free)
             taken = min(count, num_free)
-            self._unlist(span, num_free)
             if taken < num_free:
-                self._list(span, num_free - taken)
+                lists.add(span, num_free - taken)
             for first, length in self._take_lowest(span, num_free, taken):
                 append_run(runs, first, length)  # spans side by side make one run
             count -= taken
@@ -157,8 +152,7 @@ class Pool:
 
     def emptiest_span(self) -> int | None:
         """The span in use with the most free pages; None if no span in use has any."""
-        some = self._occupied & ~(1 << self.geometry.pages_per_span)
-        return self._by_free[some.bit_length() - 1][-1] if some else None
+        return self._lists.emptiest_in_use()
 
     def evacuate(self, span: int) -> list[tuple[int, int]]:
         """Copy the live pages of a span to free pages of other spans in use.
@@ -173,16 +167,18 @@ class Pool:
         free = self._free[span]
         live = ((1 << size) - 1) & ~free
         num_live = live.bit_count()
+        if not num_live:
+            return []
         elsewhere = self.num_free - free.bit_count() - self.num_empty_spans * size
         if num_live > elsewhere:
             raise ValueError(f"pool {self.name}: {num_live} pages of span {span} find no place")
         if num_live < size:
-            self._unlist(span, size - num_live)  # so that nothing is taken from it
+            self._lists.remove(span, size - num_live)  # so that nothing is taken from it
         self.num_free -= size - num_live
         targets = pages_of_runs(self.take(num_live))
         sources = pages_of_runs(runs_of_mask(live, span * size))
         self._free[span] = (1 << size) - 1
-        self._list(span, size)
+        self._lists.add(span, size)
         self.num_free += size
         moves = list(zip(sources, targets, strict=True))
         offsets = [(self.offset_bytes(a), self.offset_bytes(b)) for a, b in moves]
@@ -199,26 +195,19 @@ class Pool:
 
     def check_integrity(self) -> None:
         """Raise AssertionError if a page is lost or doubled, or a span is in the wrong list."""
-        size, absent = self.geometry.pages_per_span, set(self._absent)
-        listed = {span: n for n, spans in enumerate(self._by_free) for span in spans}
-        for num_free, spans in enumerate(self._by_free):
-            marked = bool(self._occupied >> num_free & 1)
-            check(marked == bool(spans), f"pool {self.name}: the mark of {num_free} is off")
-            orderly = all(self._position[span] == i for i, span in enumerate(spans))
-            check(orderly, f"pool {self.name}: a span stands elsewhere in its list")
-        for span, free in enumerate(self._free):
-            check(free < 1 << size, f"pool {self.name}: span {span} holds a foreign page")
-            check(
-                listed.get(span, 0) == free.bit_count(),
-                f"pool {self.name}: span {span} is misplaced",
-            )
-            check(span not in absent or not free, f"pool {self.name}: an absent span has pages")
+        name, size, num_spans = self.name, self.geometry.pages_per_span, len(self._free)
+        try:
+            self._lists.check_integrity([free.bit_count() for free in self._free])
+        except AssertionError as problem:
+            raise AssertionError(f"pool {name}: {problem}") from None
+        room = [min(size, self.max_pages - span * size) for span in range(num_spans)]
+        own = all(free >> pages == 0 for free, pages in zip(self._free, room, strict=True))
+        check(own, f"pool {name}: a span holds a foreign page")
         num_free = sum(free.bit_count() for free in self._free)
-        check(num_free == self.num_free, f"pool {self.name}: free pages miscounted")
-        num_listed = sum(map(len, self._by_free))
-        check(len(listed) == num_listed, f"pool {self.name}: a span is listed twice")
-        if self.geometry.is_movable:
-            check(self.num_spans * size == self.num_pages, f"pool {self.name}: pages miscounted")
+        check(num_free == self.num_free, f"pool {name}: free pages are miscounted")
+        self._check_absent()
+        num_pages = self.max_pages - len(self._absent) * size
+        check(num_pages == self.num_pages, f"pool {name}: pages are miscounted")
 
     def check_live(self, pages: set[int]) -> None:
         """Raise AssertionError unless exactly these pages are taken, all in mapped spans."""
@@ -229,13 +218,14 @@ class Pool:
         spans = {page // size for page in pages}
         check(spans.isdisjoint(self._absent), f"pool {self.name}: a live page has no memory")
 
-    def _next_count(self) -> int:
-        """Free pages of the span to take from: the fullest, or the emptiest in use."""
-        occupied = self._occupied
-        if self.placement is Placement.SPREAD:
-            in_use = occupied & ~(1 << self.geometry.pages_per_span)
-            return (in_use or occupied).bit_length() - 1
-        return (occupied & -occupied).bit_length() - 1
+    def _check_absent(self) -> None:
+        absent, name = self._absent, self.name
+        known = set(absent) <= set(range(len(self._free)))
+        check(known, f"pool {name}: a span is absent that never was")
+        check(len(set(absent)) == len(absent), f"pool {name}: a span is absent twice")
+        check(not any(self._free[span] for span in absent), f"pool {name}: an absent span is free")
+        is_heap = all(absent[(i - 1) // 2] < absent[i] for i in range(1, len(absent)))
+        check(is_heap, f"pool {name}: absent spans are out of order")
 
     def _take_lowest(self, span: int, num_free: int, count: int) -> list[Run]:
         """Take the lowest free pages of a span, which has `num_free`."""
@@ -259,35 +249,18 @@ class Pool:
         num_free = free.bit_count()
         self._free[span] = free | ((1 << count) - 1) << offset
         if num_free:
-            self._unlist(span, num_free)
-        self._list(span, num_free + count)
+            self._lists.remove(span, num_free)
+        self._lists.add(span, num_free + count)
 
-    def _lay_out(self, num_pages: int) -> None:
-        """Fill spans that only keep the books with so many free pages."""
+    def _lay_out(self) -> None:
+        """Fill the spans of a fixed pool with free pages; the last one may have fewer."""
         size = self.geometry.pages_per_span
-        num_spans = ceil_div(num_pages, size)
-        self.num_pages = self.num_free = num_pages
-        self._free, self._position = [0] * num_spans, [0] * num_spans
-        for span in reversed(range(num_spans)):  # the last one listed is the first taken from
-            num_free = min(size, num_pages - span * size)
+        self._absent = []
+        self.num_pages = self.num_free = self.max_pages
+        for span in reversed(range(len(self._free))):  # the last one listed is the first taken from
+            num_free = min(size, self.max_pages - span * size)
             self._free[span] = (1 << num_free) - 1
-            self._list(span, num_free)
-
-    def _list(self, span: int, num_free: int) -> None:
-        spans = self._by_free[num_free]
-        self._position[span] = len(spans)
-        spans.append(span)
-        self._occupied |= 1 << num_free
-
-    def _unlist(self, span: int, num_free: int) -> None:
-        """Take a span out of its list; the last one takes its position."""
-        spans = self._by_free[num_free]
-        last = spans.pop()
-        if last != span:
-            spans[self._position[span]] = last
-            self._position[last] = self._position[span]
-        if not spans:
-            self._occupied ^= 1 << num_free
+            self._lists.add(span, num_free)
 
 
 def _pages_of(mask: int, first: int) -> list[int]:

@@ -49,3 +49,9 @@ class SpanGeometry:
     def is_movable(self) -> bool:
         """Whether spans are mapped one by one, so that capacity can move."""
         return self.granules_per_span > 0
+
+    def pages_in(self, num_granules: int, granule_bytes: int) -> int:
+        """Pages of a slab of so many granules, if all of it is mapped."""
+        if self.is_movable:
+            return num_granules // self.granules_per_span * self.pages_per_span
+        return num_granules * granule_bytes // self.page_bytes

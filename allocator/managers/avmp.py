@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,9 @@ from allocator.pool import Placement, Pool
 from allocator.rebalance.on_failure import OnFailure
 from allocator.rebalance.policy import PoolView, Shortage
 from allocator.rebalance.predictive import Predictive
-from allocator.rebalance.restraints import Direction, Hysteresis, OneWay
+from allocator.rebalance.restraints import Direction, Hysteresis
 from allocator.span import SpanGeometry
-from allocator.spec import CacheKind, Granularity
+from allocator.spec import CacheKind, Granularity, ceil_div
 from allocator.split import POOL_NAMES, SplitManager
 
 if TYPE_CHECKING:
@@ -117,15 +117,27 @@ class AvmpManager(SplitManager):
 
     @property
     def max_sequence_tokens(self) -> int:
-        """See `CacheManager.max_sequence_tokens`: alone, a sequence can have every granule."""
+        """See `CacheManager.max_sequence_tokens`.
+
+        Alone, a sequence can have every granule; where capacity moves one way only, what has
+        moved so far decides.
+        """
         if not self._moves:
             return self._tokens_alone([pool.num_pages for pool in self._pools])
-        kv, state = (pool.geometry for pool in self._pools)
-        num_state_pages = self._pages_of_state[1]
-        state_spans = -(-num_state_pages // state.pages_per_span)
-        left = self.backing.num_granules - state_spans * state.granules_per_span
-        kv_pages = left // kv.granules_per_span * kv.pages_per_span
-        return self._tokens_alone([kv_pages, num_state_pages]) if left >= 0 else 0
+        kv, state = self._pools
+        per_kv, per_state = kv.geometry.granules_per_span, state.geometry.granules_per_span
+        state_spans = ceil_div(self._pages_of_state[1], state.geometry.pages_per_span)
+        gained = max(0, state_spans - state.num_spans) * per_state
+        reserve = self.backing.num_free_granules
+        if gained > reserve and not self._options.direction.allows(1):
+            return 0
+        left = self.backing.num_granules - state_spans * per_state
+        if not self._options.direction.allows(0):
+            left = min(left, kv.num_spans * per_kv + reserve - gained)
+        if left < 0:
+            return 0
+        kv_pages = left // per_kv * kv.geometry.pages_per_span
+        return self._tokens_alone([kv_pages, self._pages_of_state[1]])
 
     def admit(self, sequence: int, tokens: int) -> None:
         """See `CacheManager.admit`."""
@@ -187,13 +199,15 @@ class AvmpManager(SplitManager):
                 self._table.move(donor, source, target)
 
     def _shortage(self, recipient: int, by_pool: list[int]) -> Shortage:
-        donor = 1 - recipient
+        donor = _view(self._pools[1 - recipient])
+        if not self._options.direction.allows(recipient):
+            donor = replace(donor, free_pages=0, empty_spans=0)  # nothing that it may give
         return Shortage(
             recipient_number=recipient,
             recipient=_view(self._pools[recipient]),
             missing_pages=by_pool[recipient] - self._pools[recipient].num_free,
-            donor=_view(self._pools[donor]),
-            donor_keeps_pages=by_pool[donor],
+            donor=donor,
+            donor_keeps_pages=by_pool[1 - recipient],
             reserve_granules=self.backing.num_free_granules,
             relocates=self._options.relocation is Relocation.ON,
             operation=self._num_operations,
@@ -237,6 +251,4 @@ def _policy(spec: CacheSpec, backing: Backing, options: AvmpOptions) -> Rebalanc
     policy: RebalancePolicy = OnFailure(options.batch)
     if options.trigger is Trigger.PREDICTIVE:
         policy = Predictive(spec, backing.num_granules)
-    if options.direction is not Direction.BOTH:
-        policy = OneWay(policy, options.direction)
     return Hysteresis(policy, options.hysteresis) if options.hysteresis else policy

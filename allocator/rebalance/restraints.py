@@ -1,4 +1,4 @@
-"""Restraints that wrap any policy: one direction only, and no hasty return."""
+"""What holds capacity back: one direction only, no hasty return."""
 
 from __future__ import annotations
 
@@ -16,30 +16,9 @@ class Direction(Enum):
     TO_KV = "to-kv"
     TO_STATE = "to-state"
 
-
-RECIPIENTS = {Direction.TO_KV: 0, Direction.TO_STATE: 1}
-
-
-class OneWay:
-    """Lets capacity move in one direction only; the paper's prototype only ever moved to KV."""
-
-    def __init__(self, inner: RebalancePolicy, direction: Direction) -> None:
-        self._inner = inner
-        self._recipient = RECIPIENTS[direction]
-
-    def on_shortage(self, shortage: Shortage) -> SpanMove | None:
-        """See `RebalancePolicy.on_shortage`; the reserve may go either way."""
-        if shortage.recipient_number != self._recipient and shortage.lacking_granules:
-            return None
-        return self._inner.on_shortage(shortage)
-
-    def on_admission(self, tokens: int) -> None:
-        """See `RebalancePolicy.on_admission`."""
-        self._inner.on_admission(tokens)
-
-    def on_release(self, tokens: int) -> None:
-        """See `RebalancePolicy.on_release`."""
-        self._inner.on_release(tokens)
+    def allows(self, recipient: int) -> bool:
+        """Whether a pool, KV (0) or state (1), may gain what the other has."""
+        return self is Direction.BOTH or self is (Direction.TO_KV, Direction.TO_STATE)[recipient]
 
 
 class Hysteresis:
