@@ -17,9 +17,10 @@ class HandleLayout:
     """How the 32 bits are shared out; the generation takes what pool and index leave over.
 
     A fixed layout would waste bits on small tables and run out on large ones (a 141 GiB device
-    holds 4.6 million 32 KiB pages). The more generation bits, the more reuses of an index pass
-    before a stale handle could be taken for a live one: 2**generation_bits - 1, since generation
-    0 is left out so that no valid handle is 0.
+    holds 4.6 million 32 KiB pages). The generation of an index rises when a page is named and
+    again when the name is taken back, so live generations are odd, and no valid handle is 0. Half
+    of the values count: the 2**(generation_bits - 1)th reuse of an index brings a stale handle
+    back to life, and until then it is detected.
 
     Attributes:
         pool_bits: Bits that name the pool, the highest ones.
@@ -52,17 +53,12 @@ class HandleLayout:
         return HANDLE_BITS - self.pool_bits - self.index_bits
 
     @property
-    def num_generations(self) -> int:
-        """Distinct generations before one comes round again."""
-        return (1 << self.generation_bits) - 1
-
-    @property
     def index_mask(self) -> int:
         """Mask that leaves the index of a handle."""
         return (1 << self.index_bits) - 1
 
     def pack(self, pool: int, generation: int, index: int) -> int:
-        """The handle of a pool, a generation (from 1) and an index."""
+        """The handle of a pool, a generation (odd if the page is live) and an index."""
         return (((pool << self.generation_bits) | generation) << self.index_bits) | index
 
     def unpack(self, handle: int) -> tuple[int, int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from allocator.handle import StaleHandleError
 from allocator.integrity import check
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 
     from allocator.handle import HandleLayout
     from allocator.run import Run
+
+
+Generations = npt.NDArray[np.uint32]
+ONE = np.uint32(1)
+WORD_MASK = (1 << 32) - 1
 
 
 class PageTable:
@@ -51,8 +57,8 @@ class PageTable:
         generation = self._generation[pool]
         for number, (first, count) in enumerate(runs):
             if not _are_live(generation, first, count):
-                for done in runs[:number]:
-                    _advance(generation, *done, by=MINUS_ONE)
+                for start, length in runs[:number]:
+                    generation[start : start + length] -= ONE
                 raise StaleHandleError(f"an entry from {first} to {first + count - 1} is not live")
             _advance(generation, first, count)
         return self.pages(pool, runs)
@@ -125,10 +131,10 @@ def _are_live(generation: Generations, first: int, count: int) -> bool:
     return int(np.bitwise_and.reduce(generation[first : first + count])) & 1 == 1
 
 
-def _advance(generation: Generations, first: int, count: int, by: np.uint32 = ONE) -> None:
+def _advance(generation: Generations, first: int, count: int) -> None:
     """Raise the generation of entries: free ones become live, live ones free."""
     if count == 1:
-        generation[first] = generation.item(first) + by & FULL_WORD
+        generation[first] = generation.item(first) + 1 & WORD_MASK
     else:
         part = generation[first : first + count]
-        part += by
+        part += ONE

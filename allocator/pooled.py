@@ -16,7 +16,7 @@ from allocator.interface import (
     Usage,
 )
 from allocator.page_table import PageTable
-from allocator.run import append_run
+from allocator.run import append_run, pages_of_runs
 from allocator.spec import CacheKind, PageShape, ceil_div
 
 if TYPE_CHECKING:
@@ -168,7 +168,9 @@ class PooledManager(CacheManager):
         for pool in self._pools:
             pool.check_integrity()
         held_pages = self._check_sequences()
-        check(held_pages == set(self._table.live_pages()), "a live page belongs to no sequence")
+        named = set(self._table.live_pages())
+        check(held_pages <= named, "a sequence holds a page without a name")
+        check(named <= held_pages, "a live page belongs to no sequence")
         for number, pool in enumerate(self._pools):
             pool.check_live({page for owner, page in held_pages if owner == number})
         tokens = sum(held.tokens for held in self._held.values())
@@ -186,9 +188,9 @@ class PooledManager(CacheManager):
             check(held.room_tokens - held.tokens < self.spec.page_tokens, "a page holds no token")
             for (pool, shape, is_state), entries in zip(self._cuts, held.entries, strict=True):
                 blocks = 1 if is_state else held.room_tokens // self.spec.page_tokens
-                handles = self._table.handles(pool, entries)
-                check(len(handles) == blocks * shape.pages_per_block, "a group lacks pages")
-                pages += [self._table.page(handle) for handle in handles]
+                named = pages_of_runs(self._table.pages(pool, entries))
+                check(len(named) == blocks * shape.pages_per_block, "a group lacks pages")
+                pages += [(pool, page) for page in named]
         check(len(set(pages)) == len(pages), "two sequences hold one page")
         return set(pages)
 

@@ -119,10 +119,14 @@ class SharedBytesManager(CacheManager):
         used = sum(self._sequence_bytes(tokens) for tokens in self._tokens.values())
         check(used == self._used_bytes <= self._budget_bytes, "used bytes are miscounted")
         check(self._extents.keys() == self._tokens.keys(), "a sequence lacks its extents")
-        held = {(0, page) for runs in self._extents.values() for page in pages_of_runs(runs)}
-        check(held == set(self._table.live_pages()), "an extent belongs to no sequence")
-        num_extents = len(self._tokens) * len(self.spec.groups)
-        check(len(held) == num_extents, "two sequences hold one extent")
+        held = [pages_of_runs(runs) for runs in self._extents.values()]
+        free = [pages_of_runs(runs) for runs in self._free_extents]
+        each = len(self.spec.groups)
+        check(all(len(extents) == each for extents in held + free), "a group lacks its extent")
+        known = sorted(extent for extents in held + free for extent in extents)
+        check(known == list(range(len(known))), "an extent is lost or held twice")
+        live = {(0, extent) for extents in held for extent in extents}
+        check(live == set(self._table.live_pages()), "a sequence's extents have no names")
 
     def _sequence_bytes(self, tokens: int) -> int:
         return tokens * self.spec.bytes_per_token() + self.spec.bytes_per_sequence()

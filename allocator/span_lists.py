@@ -1,0 +1,75 @@
+"""Spans by their number of free pages."""
+
+from __future__ import annotations
+
+from allocator.integrity import check
+
+
+class SpanLists:
+    """Which span gives the next page, without a search: one list a number of free pages.
+
+    Full and absent spans stand in no list. Of equally free spans the one listed last goes first.
+    """
+
+    def __init__(self, num_spans: int, pages_per_span: int) -> None:
+        self._by_free: list[list[int]] = [[] for _ in range(pages_per_span + 1)]
+        self._position = [0] * num_spans  # of a span within its list
+        self._occupied = 0  # bit i: some span has i free pages
+        self._in_use = (1 << pages_per_span) - 1  # the bits of spans that are not empty
+
+    @property
+    def num_empty(self) -> int:
+        """Spans whose pages are all free."""
+        return len(self._by_free[-1])
+
+    def add(self, span: int, num_free: int) -> None:
+        """List a span."""
+        spans = self._by_free[num_free]
+        self._position[span] = len(spans)
+        spans.append(span)
+        self._occupied |= 1 << num_free
+
+    def remove(self, span: int, num_free: int) -> None:
+        """Take a span out of its list; the last one takes its position."""
+        spans = self._by_free[num_free]
+        last = spans.pop()
+        if last != span:
+            spans[self._position[span]] = last
+            self._position[last] = self._position[span]
+        if not spans:
+            self._occupied ^= 1 << num_free
+
+    def pop(self, num_free: int) -> int:
+        """Take a span with so many free pages out of its list."""
+        spans = self._by_free[num_free]
+        span = spans.pop()
+        if not spans:
+            self._occupied ^= 1 << num_free
+        return span
+
+    def least_free(self) -> int:
+        """Free pages of the fullest span that has any."""
+        return (self._occupied & -self._occupied).bit_length() - 1
+
+    def most_free(self) -> int:
+        """Free pages of the emptiest span in use; of an empty span if no other has any."""
+        return (self._occupied & self._in_use or self._occupied).bit_length() - 1
+
+    def emptiest_in_use(self) -> int | None:
+        """The span in use with the most free pages; None if no span in use has any."""
+        some = self._occupied & self._in_use
+        return self._by_free[some.bit_length() - 1][-1] if some else None
+
+    def check_integrity(self, num_free_by_span: list[int]) -> None:
+        """Raise AssertionError unless each span stands once where its free pages put it."""
+        check(not self._by_free[0], "a full span is listed")
+        for num_free, spans in enumerate(self._by_free):
+            check(bool(self._occupied >> num_free & 1) == bool(spans), f"mark {num_free} is off")
+            orderly = all(self._position[span] == i for i, span in enumerate(spans))
+            check(orderly, "a span stands elsewhere in its list")
+        check(not self._occupied >> len(self._by_free), "a mark has no list")
+        listed = sorted(
+            (span, num_free) for num_free, spans in enumerate(self._by_free) for span in spans
+        )
+        due = [(span, num_free) for span, num_free in enumerate(num_free_by_span) if num_free]
+        check(listed == due, "a span is in no list, a wrong one or two")
