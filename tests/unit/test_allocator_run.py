@@ -1,0 +1,49 @@
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from allocator.run import Run, append_run, pages_of_runs, runs_of_mask, runs_of_pages
+
+PAGES = st.integers(0, 200)
+RUNS = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 5)), max_size=12)
+
+
+def is_shortest(runs: list[Run]) -> bool:
+    """No run is empty, and none goes on where the one before it ends."""
+    goes_on = (first + count == after for (first, count), (after, _) in pairwise(runs))
+    return all(count > 0 for _, count in runs) and not any(goes_on)
+
+
+def test_by_hand() -> None:
+    assert list(runs_of_mask(0b1011_0001, 64)) == [(64, 1), (68, 2), (71, 1)]
+    assert runs_of_pages([3, 4, 5, 9, 8, 8]) == [(3, 3), (9, 1), (8, 1), (8, 1)]
+    assert pages_of_runs([(3, 2), (9, 1), (0, 0)]) == [3, 4, 9]
+
+
+def test_nothing_is_no_run() -> None:
+    assert not list(runs_of_mask(0, 5))
+    assert not runs_of_pages([])
+    assert not pages_of_runs([])
+
+
+@given(st.sets(PAGES), st.integers(0, 1000))
+def test_the_runs_of_a_mask_are_its_bits_in_order(bits: set[int], first: int) -> None:
+    runs = list(runs_of_mask(sum(1 << bit for bit in bits), first))
+    assert pages_of_runs(runs) == [first + bit for bit in sorted(bits)]
+    assert is_shortest(runs)
+
+
+@given(st.lists(PAGES))
+def test_runs_of_pages_keep_every_page_in_order(pages: list[int]) -> None:
+    runs = runs_of_pages(iter(pages))
+    assert pages_of_runs(runs) == pages
+    assert is_shortest(runs)
+
+
+@given(RUNS)
+def test_appended_runs_are_the_runs_of_all_their_pages(parts: list[Run]) -> None:
+    runs: list[Run] = []
+    for first, count in parts:
+        append_run(runs, first, count)
+    assert runs == runs_of_pages(pages_of_runs(parts))
