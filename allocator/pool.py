@@ -100,11 +100,11 @@ class Pool:
         """Unmap empty spans, those that became empty last first.
 
         Raises:
-            ValueError: If fewer are empty; nothing is unmapped.
+            ValueError: If fewer are empty, or the pool is fixed; nothing is unmapped.
         """
-        if count > self.num_empty_spans:
-            empty = self.num_empty_spans
-            raise ValueError(f"pool {self.name}: {count} spans asked, {empty} are empty")
+        can_go = self.num_empty_spans if self.geometry.is_movable else 0
+        if count > can_go:
+            raise ValueError(f"pool {self.name}: {count} spans asked, {can_go} can go")
         granules, size = self.geometry.granules_per_span, self.geometry.pages_per_span
         for _ in range(count):
             span = self._lists.pop(size)
@@ -164,23 +164,15 @@ class Pool:
             ValueError: If the others have too few; nothing moves.
         """
         size = self.geometry.pages_per_span
-        free = self._free[span]
-        live = ((1 << size) - 1) & ~free
+        live = ((1 << size) - 1) & ~self._free[span]
         num_live = live.bit_count()
         if not num_live:
             return []
-        elsewhere = self.num_free - free.bit_count() - self.num_empty_spans * size
-        if num_live > elsewhere:
+        elsewhere = self.num_free - (size - num_live) - self.num_empty_spans * size
+        if num_live > elsewhere or (num_live == size and span in self._absent):
             raise ValueError(f"pool {self.name}: {num_live} pages of span {span} find no place")
-        if num_live < size:
-            self._lists.remove(span, size - num_live)  # so that nothing is taken from it
-        self.num_free -= size - num_live
-        targets = pages_of_runs(self.take(num_live))
-        sources = pages_of_runs(runs_of_mask(live, span * size))
-        self._free[span] = (1 << size) - 1
-        self._lists.add(span, size)
-        self.num_free += size
-        moves = list(zip(sources, targets, strict=True))
+        targets = self._take_elsewhere(span, num_live)
+        moves = list(zip(_pages_of(live, span * size), targets, strict=True))
         offsets = [(self.offset_bytes(a), self.offset_bytes(b)) for a, b in moves]
         self._backing.copy_pages(self.slab, self.geometry.page_bytes, offsets)
         return moves
@@ -226,6 +218,17 @@ class Pool:
         check(not any(self._free[span] for span in absent), f"pool {name}: an absent span is free")
         is_heap = all(absent[(i - 1) // 2] < absent[i] for i in range(1, len(absent)))
         check(is_heap, f"pool {name}: absent spans are out of order")
+
+    def _take_elsewhere(self, span: int, num_live: int) -> list[int]:
+        """Free the live pages of a span, and take as many of others."""
+        size = self.geometry.pages_per_span
+        if num_live < size:
+            self._lists.remove(span, size - num_live)  # so that nothing is taken from it
+        taken = self.take(num_live)
+        self._free[span] = (1 << size) - 1
+        self._lists.add(span, size)
+        self.num_free += num_live
+        return pages_of_runs(taken)
 
     def _take_lowest(self, span: int, num_free: int, count: int) -> list[Run]:
         """Take the lowest free pages of a span, which has `num_free`."""

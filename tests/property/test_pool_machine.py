@@ -1,0 +1,133 @@
+"""A pool over any sequence of takes, gives, evacuations and spans that come and go."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from allocator.backing import HostBacking
+from allocator.pool import Placement, Pool
+from allocator.run import pages_of_runs, runs_of_pages
+from allocator.span import SpanGeometry
+
+NUM_GRANULES, SLAB_GRANULES, GRANULE_BYTES = 8, 12, 1024
+CHOICE = st.integers(0, 1000)
+
+
+class PoolMachine(RuleBasedStateMachine):
+    """The model: which pages are live, and which spans are there."""
+
+    @initialize(shape=st.sampled_from([(256, 1), (1024, 1), (300, 3), (2048, 2)]))
+    def reserve(self, shape: tuple[int, int]) -> None:
+        page_bytes, granules = shape
+        self.size = granules * GRANULE_BYTES // page_bytes
+        backing = HostBacking(NUM_GRANULES * GRANULE_BYTES, GRANULE_BYTES)
+        geometry = SpanGeometry(page_bytes, self.size, granules)
+        self.pool = Pool("test", geometry, backing, SLAB_GRANULES)
+        self.num_spans = 0
+        self.live: set[int] = set()
+
+    def in_use(self) -> set[int]:
+        return {page // self.size for page in self.live}
+
+    def refuses(self, message: str) -> pytest.RaisesExc[ValueError]:
+        self.before = pickle.dumps(self.pool)
+        return pytest.raises(ValueError, match=message)
+
+    def is_unchanged(self) -> None:
+        assert pickle.dumps(self.pool) == self.before
+
+    @rule(placement=st.sampled_from(Placement))
+    def place(self, placement: Placement) -> None:
+        self.pool.placement = placement
+
+    @rule(count=st.integers(0, 4))
+    def add(self, count: int) -> None:
+        granules = self.pool.geometry.granules_per_span
+        if (self.num_spans + count) * granules > NUM_GRANULES:
+            with self.refuses("no room"):
+                self.pool.add_spans(count)
+            self.is_unchanged()
+        else:
+            self.pool.add_spans(count)
+            self.num_spans += count
+
+    @rule(count=st.integers(0, 3))
+    def remove(self, count: int) -> None:
+        if count > self.num_spans - len(self.in_use()):
+            with self.refuses("can go"):
+                self.pool.remove_empty_spans(count)
+            self.is_unchanged()
+        else:
+            self.pool.remove_empty_spans(count)
+            self.num_spans -= count
+
+    @rule(count=st.integers(0, 12))
+    def take(self, count: int) -> None:
+        num_free = self.num_spans * self.size - len(self.live)
+        if count > num_free:
+            with self.refuses("are free"):
+                self.pool.take(count)
+            self.is_unchanged()
+            return
+        in_use = self.in_use()
+        free_in_use = len(in_use) * self.size - len(self.live)
+        pages = pages_of_runs(self.pool.take(count))
+        assert len(set(pages)) == len(pages) == count
+        assert self.live.isdisjoint(pages)
+        self.live.update(pages)
+        new_spans = len(self.in_use()) - len(in_use)
+        assert new_spans == -(-max(0, count - free_in_use) // self.size)
+
+    @rule(choices=st.sets(CHOICE, max_size=10))
+    def give(self, choices: set[int]) -> None:
+        live = sorted(self.live)
+        pages = sorted({live[choice % len(live)] for choice in choices} if live else set())
+        self.pool.give(runs_of_pages(pages))
+        self.live.difference_update(pages)
+
+    @rule(choice=CHOICE)
+    def evacuate(self, choice: int) -> None:
+        if not self.live:
+            return
+        span = sorted(self.in_use())[choice % len(self.in_use())]
+        leaving = {page for page in self.live if page // self.size == span}
+        others = self.in_use() - {span}
+        if len(leaving) > len(others) * self.size - len(self.live - leaving):
+            with self.refuses("find no place"):
+                self.pool.evacuate(span)
+            self.is_unchanged()
+            return
+        moves = dict(self.pool.evacuate(span))
+        assert moves.keys() == leaving
+        assert len(set(moves.values())) == len(moves)
+        assert {target // self.size for target in moves.values()} <= others
+        assert self.live.isdisjoint(moves.values())
+        self.live = self.live - leaving | set(moves.values())
+
+    @rule()
+    def find_the_emptiest(self) -> None:
+        sizes = {
+            span: sum(page // self.size == span for page in self.live) for span in self.in_use()
+        }
+        some = {span: live for span, live in sizes.items() if live < self.size}
+        found = self.pool.emptiest_span()
+        assert found is None if not some else sizes[found or 0] == min(some.values())
+
+    @invariant()
+    def counts_are_right(self) -> None:
+        assert self.pool.num_pages == self.num_spans * self.size
+        assert self.pool.num_live == len(self.live)
+        assert self.pool.num_spans == self.num_spans
+        assert self.pool.num_empty_spans == self.num_spans - len(self.in_use())
+
+    @invariant()
+    def is_sound(self) -> None:
+        self.pool.check_integrity()
+        self.pool.check_live(self.live)
+
+
+TestPoolMachine = PoolMachine.TestCase
