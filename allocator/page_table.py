@@ -109,10 +109,15 @@ class PageTable:
 
     def check_integrity(self) -> None:
         """Raise AssertionError unless entries and pages stand one to one."""
-        for page_of, entry_at in zip(self._page_of, self._entry_at, strict=True):
+        books = zip(self._generation, self._page_of, self._entry_at, strict=True)
+        for generation, page_of, entry_at in books:
             inverse = {page: entry for entry, page in page_of.items()}
             check(inverse == entry_at, "page table: entries and pages do not match")
             check(page_of.keys() == entry_at.keys(), "page table: a page is named twice or never")
+            known = set(range(len(generation)))
+            check(page_of.keys() <= known, "page table: an entry was moved that never was")
+            moved = all(entry != page for entry, page in page_of.items())
+            check(moved, "page table: a page at home counts as moved")
         pages = list(self.live_pages())
         check(len(set(pages)) == len(pages), "page table: two live handles name one page")
 

@@ -62,14 +62,14 @@ class SpanLists:
 
     def check_integrity(self, num_free_by_span: list[int]) -> None:
         """Raise AssertionError unless each span stands once where its free pages put it."""
-        check(not self._by_free[0], "a full span is listed")
-        for num_free, spans in enumerate(self._by_free):
-            check(bool(self._occupied >> num_free & 1) == bool(spans), f"mark {num_free} is off")
-            orderly = all(self._position[span] == i for i, span in enumerate(spans))
-            check(orderly, "a span stands elsewhere in its list")
-        check(not self._occupied >> len(self._by_free), "a mark has no list")
-        listed = sorted(
-            (span, num_free) for num_free, spans in enumerate(self._by_free) for span in spans
-        )
+        lists = list(enumerate(self._by_free))
+        listed = sorted((span, num_free) for num_free, spans in lists for span in spans)
         due = [(span, num_free) for span, num_free in enumerate(num_free_by_span) if num_free]
         check(listed == due, "a span is in no list, a wrong one or two")
+        orderly = all(
+            self._position[span] == i for _, spans in lists for i, span in enumerate(spans)
+        )
+        check(orderly, "a span stands elsewhere in its list")
+        marks = sum(1 << num_free for num_free, spans in lists if spans)
+        check(marks == self._occupied, "a list is marked wrongly")
+        check(self._in_use + 1 == 1 << len(lists) - 1, "the marks of spans in use are off")

@@ -5,80 +5,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
-from allocator.handle import HandleLayout
-from allocator.page_table import PageTable
-from allocator.pool import Pool, SpanGeometry
+from allocator.pool import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from allocator.backing import HostBacking
     from allocator.interface import CacheManager
     from allocator.pooled import PooledManager
     from tests.conformance.conftest import Churn
-
-POOL_DAMAGE: dict[str, Callable[[Any], object]] = {
-    "a free page is lost": lambda pool: pool._free[1].pop(),
-    "a free page is doubled": lambda pool: pool._free[1].append(pool._free[1][0]),
-    "a free page is of another span": lambda pool: pool._free[1].__setitem__(0, 0),
-    "free pages are miscounted": lambda pool: setattr(pool, "num_free", pool.num_free - 1),
-    "pages are miscounted": lambda pool: setattr(pool, "num_pages", pool.num_pages + 4),
-    "an empty span is not listed": lambda pool: pool._empty.pop(),
-    "an empty span is listed twice": lambda pool: pool._empty.append(pool._empty[-1]),
-    "empty spans are out of order": lambda pool: pool._empty.reverse(),
-    "a partial span is not listed": lambda pool: pool._partial.clear(),
-    "a full span is listed partial": lambda pool: pool._partial.insert(0, 0),
-    "a mapped span is called absent": lambda pool: pool._absent.append(3),
-    "an absent span is called mapped": lambda pool: pool._absent.pop(),
-}
-
-
-@pytest.mark.parametrize("damage", POOL_DAMAGE.values(), ids=POOL_DAMAGE.keys())
-def test_a_damaged_pool_is_noticed(
-    damage: Callable[[Any], object], host_backing: Callable[[int], HostBacking]
-) -> None:
-    pool = Pool("test", SpanGeometry(256, 4, 1), host_backing(6), max_spans=6)
-    pool.add_spans(5)
-    pool.take(6)
-    pool.check_integrity()
-    damage(pool)
-    with pytest.raises(AssertionError, match="pool test"):
-        pool.check_integrity()
-
-
-@pytest.mark.parametrize("pages", [{0, 1, 2}, {0, 1, 2, 3, 4, 6}, {0, 1, 2, 3, 4, 23}])
-def test_pages_said_to_be_live_must_be_the_taken_ones(
-    pages: set[int], host_backing: Callable[[int], HostBacking]
-) -> None:
-    pool = Pool("test", SpanGeometry(256, 4, 1), host_backing(6), max_spans=6)
-    pool.add_spans(5)
-    pool.check_live(set(pool.take(6)))
-    with pytest.raises(AssertionError, match="live page"):
-        pool.check_live(pages)
-
-
-TABLE_DAMAGE: dict[str, Callable[[Any], object]] = {
-    "an entry is free twice": lambda table: table._free.append(table._free[0]),
-    "a free entry is lost": lambda table: table._free.pop(),
-    "a live entry is called free": lambda table: table._free.append(0),
-    "a live entry has no handle": lambda table: table._handle.__setitem__(0, 0),
-    "a handle names another entry": lambda table: table._handle.__setitem__(0, table._handle[1]),
-    "a generation is off": lambda table: table._generation.__setitem__(0, 9),
-    "two handles name one page": lambda table: table._page.__setitem__(0, table._page[1]),
-}
-
-
-@pytest.mark.parametrize("damage", TABLE_DAMAGE.values(), ids=TABLE_DAMAGE.keys())
-def test_a_damaged_page_table_is_noticed(damage: Callable[[Any], object]) -> None:
-    table = PageTable(HandleLayout.for_table(2, 8))
-    handles = table.issue(0, [10, 11, 12, 13])
-    table.retire(handles[:2])
-    table.check_integrity()
-    damage(table)
-    with pytest.raises(AssertionError, match="page table"):
-        table.check_integrity()
 
 
 BACKING_DAMAGE: dict[str, Callable[[Any], object]] = {
@@ -98,25 +35,74 @@ def test_a_damaged_backing_is_noticed_by_every_manager(
         manager.check_integrity()
 
 
-def _held(manager: Any) -> Any:  # noqa: ANN401 - private structures have no public type
+def _runs(manager: Any) -> Any:  # noqa: ANN401 - private structures have no public type
+    """The entries that the first sequence holds in the first group, as runs."""
+    return _held(manager).entries[0]
+
+
+def _held(manager: Any) -> Any:  # noqa: ANN401 - as above
     return next(iter(manager._held.values()))
+
+
+def _entry(manager: Any) -> tuple[Any, int]:  # noqa: ANN401 - as above
+    """The generations of the first pool that has a live entry, and that entry."""
+    for number, generation in enumerate(manager._table._generation):
+        if live := np.flatnonzero(generation & 1).tolist():
+            return manager._table._generation[number], live[0]
+    raise AssertionError("nothing is live")
+
+
+def _kill_a_live_entry(manager: Any) -> None:  # noqa: ANN401 - as above
+    generation, entry = _entry(manager)
+    generation[entry] += 1
+
+
+def _revive_a_free_entry(manager: Any) -> None:  # noqa: ANN401 - as above
+    generation, _ = _entry(manager)
+    generation[np.flatnonzero(generation & 1 == 0)[0]] += 1
+
+
+def _move_in_the_table_alone(manager: Any) -> None:  # noqa: ANN401 - as above
+    """To a page that is free, so that pool and table contradict each other."""
+    number, pool = next((i, p) for i, p in enumerate(manager._pools) if p.num_live and p.num_free)
+    live = next(page for owner, page in manager._table.live_pages() if owner == number)
+    ((free, _),) = pool.take(1)
+    pool.give([(free, 1)])
+    manager._table.move(number, live, free)
 
 
 def _swap_a_free_page_for_a_live_one(manager: Any) -> None:  # noqa: ANN401 - as above
     """Every count stays right; only the page itself is both free and live, another neither."""
-    pool = next(p for p in manager._pools if p._partial)
-    span = pool._partial[0]
-    free, per_span = pool._free[span], pool.geometry.pages_per_span
-    live = next(p for p in range(span * per_span, (span + 1) * per_span) if p not in free)
-    free[0] = live
+    pool = next(p for p in manager._pools if p.emptiest_span() is not None)
+    span = pool.emptiest_span()
+    free = pool._free[span]
+    lowest_live = ~free & (free + 1)
+    lowest_free = free & -free
+    pool._free[span] = free ^ lowest_live ^ lowest_free
+
+
+def _first_page(manager: Any) -> tuple[int, int]:  # noqa: ANN401 - as above
+    """A live page of the first pool, as a run."""
+    return next(page for pool, page in manager._table.live_pages() if pool == 0), 1
+
+
+def _change_a_run(manager: Any, *, first: int = 0, count: int = 0) -> None:  # noqa: ANN401 - as above
+    runs = _runs(manager)
+    runs[-1] = (runs[-1][0] + first, runs[-1][1] + count)
 
 
 MANAGER_DAMAGE: dict[str, Callable[[Any], object]] = {
     "a sequence is lost": lambda manager: manager._held.popitem(),
-    "a handle is lost": lambda manager: _held(manager).handles[0].pop(),
-    "a handle is doubled": lambda manager: (
-        _held(manager).handles[0].append(_held(manager).handles[0][0])
+    "a run is lost": lambda manager: _runs(manager).pop(),
+    "a run is doubled": lambda manager: _runs(manager).append(_runs(manager)[0]),
+    "a run is one page short": lambda manager: _change_a_run(manager, count=-1),
+    "a run is one page long": lambda manager: _change_a_run(manager, count=1),
+    "a run is one page on": lambda manager: _change_a_run(manager, first=1),
+    "a sequence holds what another does": lambda manager: setattr(
+        _held(manager), "entries", manager._held[1].entries
     ),
+    "a live entry is called free": _kill_a_live_entry,
+    "a free entry is called live": _revive_a_free_entry,
     "a sequence has a token too many": lambda manager: setattr(_held(manager), "tokens", 10**6),
     "a sequence has no token": lambda manager: setattr(_held(manager), "tokens", 0),
     "a sequence has a page too many": lambda manager: setattr(
@@ -125,9 +111,6 @@ MANAGER_DAMAGE: dict[str, Callable[[Any], object]] = {
     "tokens are miscounted": lambda manager: setattr(manager, "_live_tokens", 1),
     "granted bytes are miscounted": lambda manager: setattr(manager, "_granted_bytes", 1),
     "the peak is forgotten": lambda manager: setattr(manager, "_peak_granted_bytes", 0),
-    "a live page is free too": _swap_a_free_page_for_a_live_one,
-    "a page no sequence holds": lambda manager: manager._table.issue(0, manager._pools[0].take(1)),
-    "a page left its pool": lambda manager: manager._pools[0].take(1),
 }
 
 
@@ -143,11 +126,56 @@ def test_a_damaged_paged_manager_is_noticed(
         paged_manager.check_integrity()
 
 
+SPAN_POOL_DAMAGE: dict[str, Callable[[Any], object]] = {
+    "a live page is free too": _swap_a_free_page_for_a_live_one,
+    "a page moved in the table alone": _move_in_the_table_alone,
+    "a page no sequence holds": lambda manager: manager._table.issue(0, manager._pools[0].take(1)),
+    "a page left its pool": lambda manager: manager._pools[0].take(1),
+    "a page came to a pool": lambda manager: manager._pools[0].give([_first_page(manager)]),
+}
+
+
+@pytest.mark.parametrize("damage", SPAN_POOL_DAMAGE.values(), ids=SPAN_POOL_DAMAGE.keys())
+def test_pools_that_contradict_their_manager_are_noticed(
+    damage: Callable[[Any], object], paged_manager: PooledManager
+) -> None:
+    if not all(isinstance(pool, Pool) for pool in paged_manager._pools):
+        pytest.skip("its pools have no spans")
+    paged_manager.admit(0, 3)
+    paged_manager.admit(1, 6)
+    damage(paged_manager)
+    with pytest.raises(AssertionError):
+        paged_manager.check_integrity()
+
+
+def _pass_an_extent_on(bound: Any) -> None:  # noqa: ANN401 - as above
+    """The number of all extents stays right."""
+    first, count = bound._extents[0].pop()
+    bound._extents[0] += [(first, count - 1)]
+    bound._extents[1].append((first + count - 1, 1))
+
+
 BOUND_DAMAGE: dict[str, Callable[[Any], object]] = {
     "a sequence is lost": lambda manager: manager._tokens.popitem(),
     "used bytes are miscounted": lambda manager: setattr(manager, "_used_bytes", 1),
-    "an extent is lost": lambda manager: manager._handles.popitem(),
-    "a name is lost": lambda manager: manager._table.retire(manager._handles[0]),
+    "a sequence's extents are lost": lambda manager: manager._extents.popitem(),
+    "an extent is lost": lambda manager: manager._extents[0].pop(),
+    "a sequence holds what another does": lambda manager: manager._extents.__setitem__(
+        0, manager._extents[1]
+    ),
+    "an extent is another": lambda manager: manager._extents[0].__setitem__(
+        -1, (manager._extents[0][-1][0] + 1, manager._extents[0][-1][1])
+    ),
+    "a name is lost": lambda manager: manager._table.retire(0, manager._extents[0]),
+    "a name belongs to no sequence": lambda manager: manager._table.issue(
+        0, manager._free_extents[0]
+    ),
+    "free extents are lost": lambda manager: manager._free_extents.pop(),
+    "free extents are doubled": lambda manager: manager._free_extents.append(
+        manager._free_extents[0]
+    ),
+    "live extents are free": lambda manager: manager._free_extents.append(manager._extents[1]),
+    "a group's extent went to another sequence": _pass_an_extent_on,
 }
 
 
@@ -156,8 +184,9 @@ def test_a_damaged_bound_is_noticed(
     damage: Callable[[Any], object], new_bound: Callable[[], CacheManager]
 ) -> None:
     bound = new_bound()
-    bound.admit(0, 3)
-    bound.admit(1, 6)
+    for sequence in (2, 0, 1):
+        bound.admit(sequence, 3)
+    bound.release(2)
     bound.check_integrity()
     damage(bound)
     with pytest.raises(AssertionError):
