@@ -70,7 +70,7 @@ class Usage:
         footprint_bytes: Physical bytes it holds (mapped).
         pools: Its pools, in order of pool number.
         needed_bytes: Bytes the live sequences need: tokens x KV bytes + state, without rounding.
-        reserve_bytes: Unmapped budget that any pool could still map.
+        reserve_bytes: Budget in no pool that any pool could still turn into pages.
         peak_granted_bytes: The most bytes ever granted at once.
     """
 

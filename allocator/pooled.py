@@ -130,9 +130,9 @@ class PooledManager(CacheManager):
         held = self._held.pop(sequence)
         for number, entries in zip(self._pool_of_group, held.entries, strict=True):
             pool = self._pools[number]
-            num_free = pool.num_free
+            num_live = pool.num_live
             pool.give(self._table.retire(number, entries))
-            self._granted_bytes -= (pool.num_free - num_free) * pool.geometry.page_bytes
+            self._granted_bytes -= (num_live - pool.num_live) * pool.geometry.page_bytes
         self._live_tokens -= held.tokens
 
     def block_table(self, sequence: int, group: str) -> Sequence[int]:

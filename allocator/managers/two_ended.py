@@ -1,0 +1,159 @@
+"""One buffer: KV pages grow from one end, state pages from the other; holes are squeezed out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from allocator.edge_pool import EdgePool
+from allocator.integrity import check
+from allocator.interface import UNBOUNDED_TOKENS, OutOfMemoryError
+from allocator.pooled import PooledManager
+from allocator.spec import CacheKind, Granularity
+from allocator.split import POOL_NAMES
+
+if TYPE_CHECKING:
+    from allocator.backing import Backing
+    from allocator.spec import CacheSpec
+
+
+class Compaction(Enum):
+    """When the pages at an edge move into holes."""
+
+    LAZY = "lazy"
+    EAGER = "eager"
+
+
+@dataclass(frozen=True, slots=True)
+class TwoEndedOptions:
+    """Options of `two-ended`."""
+
+    compaction: Compaction = field(
+        default=Compaction.LAZY,
+        metadata={"help": "lazy: when an edge needs the room; eager: at every release"},
+    )
+    granularity: Granularity = field(
+        default=Granularity.GROUP,
+        metadata={"help": "what a page holds: one layer or a whole group"},
+    )
+
+
+class TwoEndedManager(PooledManager):
+    """Whatever lies between the two edges is free for either kind, byte by byte.
+
+    A release leaves a hole unless the page lay at the edge. Compaction moves the page at the edge
+    into the lowest hole, one copy a page, so the edge falls and the gap grows. Eager compaction
+    leaves no holes; lazy compaction waits until the gap is too small. Names of pages stay valid,
+    since the page table follows the move.
+    """
+
+    name = "two-ended"
+    summary = "one buffer, KV from one end and state from the other, compacted by edge moves"
+    source = "SGLang --enable-unified-memory (pull requests 29678 and 35177), semantics only"
+    Options = TwoEndedOptions
+    _pools: list[EdgePool]  # type: ignore[assignment]
+    _slab: int
+
+    def __init__(self, spec: CacheSpec, backing: Backing, options: TwoEndedOptions) -> None:
+        self._is_eager = options.compaction is Compaction.EAGER
+        super().__init__(spec, backing, options.granularity)
+        self._budget_bytes = backing.num_granules * backing.granule_bytes
+        self._slab = backing.reserve(self._budget_bytes)
+        backing.map(self._slab, 0, backing.num_granules)
+
+    @property
+    def max_sequence_tokens(self) -> int:
+        """See `CacheManager.max_sequence_tokens`."""
+        sizes = [pool.geometry.page_bytes for pool in self._pools]
+        state = sum(n * size for n, size in zip(self._pages_of_state, sizes, strict=True))
+        block = sum(n * size for n, size in zip(self._pages_per_block, sizes, strict=True))
+        if state > self._budget_bytes:
+            return 0
+        if not block:
+            return UNBOUNDED_TOKENS
+        return (self._budget_bytes - state) // block * self.spec.page_tokens
+
+    def release(self, sequence: int) -> None:
+        """See `CacheManager.release`."""
+        super().release(sequence)
+        if self._is_eager:
+            for number, pool in enumerate(self._pools):
+                self._squeeze(number, pool.num_free)
+
+    def check_integrity(self) -> None:
+        """See `CacheManager.check_integrity`."""
+        super().check_integrity()
+        check(self._gap_bytes() >= 0, "the edges have crossed")
+        holes = any(pool.num_free for pool in self._pools)
+        check(not (self._is_eager and holes), "eager compaction has left a hole")
+
+    def _page_bytes_by_pool(self) -> list[int]:
+        return [self._page_bytes(kind) for kind in self.spec.kinds()]
+
+    def _page_bytes(self, kind: CacheKind) -> int:
+        groups = zip(self.spec.groups, self._shapes, strict=True)
+        return max(shape.page_bytes for group, shape in groups if group.kind is kind)
+
+    def _build(self) -> tuple[list[EdgePool], tuple[int, ...]]:  # type: ignore[override]
+        kinds = self.spec.kinds()
+        pools = [EdgePool(POOL_NAMES[kind], self._page_bytes(kind)) for kind in kinds]
+        return pools, tuple(kinds.index(group.kind) for group in self.spec.groups)
+
+    def _make_room(self, by_pool: list[int]) -> None:
+        """Raise the edges by what the holes lack, after squeezing out spare holes if need be."""
+        missing = [
+            max(0, asked - pool.num_free) for asked, pool in zip(by_pool, self._pools, strict=True)
+        ]
+        spare = [
+            max(0, pool.num_free - asked) for asked, pool in zip(by_pool, self._pools, strict=True)
+        ]
+        lacking = self._bytes_of(missing) - self._gap_bytes()
+        if lacking > self._bytes_of(spare):
+            raise self._out_of_memory(by_pool, missing, spare)
+        for number, count in enumerate(spare):
+            size = self._pools[number].geometry.page_bytes
+            moved = min(count, max(0, -(-lacking // size)))
+            self._squeeze(number, moved)
+            lacking -= moved * size
+        for pool, asked in zip(self._pools, by_pool, strict=True):
+            pool.raise_edge(max(0, asked - pool.num_free))  # an edge may have fallen too far
+
+    def _out_of_memory(
+        self, by_pool: list[int], missing: list[int], spare: list[int]
+    ) -> OutOfMemoryError:
+        """Blame the pool that lacks the most bytes."""
+        lacks = [n * pool.geometry.page_bytes for n, pool in zip(missing, self._pools, strict=True)]
+        number = lacks.index(max(lacks))
+        pool, others = self._pools[number], sum(lacks) - max(lacks)
+        room = max(0, self._gap_bytes() + self._bytes_of(spare) - others)
+        largest = pool.num_free + room // pool.geometry.page_bytes
+        return OutOfMemoryError(pool.name, by_pool[number], pool.num_free, largest=largest)
+
+    def _squeeze(self, number: int, count: int) -> None:
+        """Let an edge fall by so many pages at least, moving pages at the edge into holes."""
+        pool = self._pools[number]
+        goal = pool.num_pages - count
+        moves = []
+        while pool.num_pages > goal:
+            source, target = pool.move_edge_page()
+            self._table.move(number, source, target)
+            moves.append((self._offset_bytes(number, source), self._offset_bytes(number, target)))
+        if moves:
+            self.backing.copy_pages(self._slab, pool.geometry.page_bytes, moves)
+
+    def _offset_bytes(self, number: int, page: int) -> int:
+        """KV pages lie from the start of the buffer, state pages from its end."""
+        size = self._pools[number].geometry.page_bytes
+        return page * size if number == 0 else self._budget_bytes - (page + 1) * size
+
+    def _gap_bytes(self) -> int:
+        return self._budget_bytes - self._bytes_of([pool.num_pages for pool in self._pools])
+
+    def _bytes_of(self, pages: list[int]) -> int:
+        sizes = zip(pages, self._pools, strict=True)
+        return sum(count * pool.geometry.page_bytes for count, pool in sizes)
+
+    def _reserve_bytes(self) -> int:
+        """The gap."""
+        return self._gap_bytes()
