@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from allocator.interface import UNBOUNDED_TOKENS, CacheManager, OutOfMemoryError
+from allocator.rebalance.restraints import Direction
 from allocator.registry import known_managers
 from allocator.spec import CacheKind, Granularity
 
@@ -277,12 +278,15 @@ def test_the_longest_sequence_can_grow_from_one_token(manager: CacheManager) -> 
 
 
 def test_the_longest_sequence_does_not_depend_on_what_is_held(
-    manager: CacheManager, churn: Churn
+    design: Design, manager: CacheManager, churn: Churn
 ) -> None:
+    """Where capacity moves one way only, for good, the longest sequence may shrink."""
+    one_way = getattr(design.options, "direction", Direction.BOTH) is not Direction.BOTH
     longest = manager.max_sequence_tokens
     for _ in range(5):
         churn.run(20)
-        assert manager.max_sequence_tokens == longest
+        now = manager.max_sequence_tokens
+        assert now == longest or (one_way and now < longest)
 
 
 def test_only_tokens_use_memory_beyond_the_first(

@@ -1,10 +1,11 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 
 from allocator.backing import HostBacking
+from allocator.handle import StaleHandleError
 from allocator.interface import Migration, OutOfMemoryError
-from allocator.managers.avmp import AvmpManager, AvmpOptions
+from allocator.managers.avmp import AvmpManager, AvmpOptions, Relocation
 from allocator.spec import CacheGroup, CacheKind, CacheSpec
 
 MakeBacking = Callable[[int], HostBacking]
@@ -30,8 +31,11 @@ def backing() -> CappedBacking:
     return CappedBacking(16 * 1024, 1024)
 
 
-def avmp(backing: HostBacking, *, batch: int = 1, span: int = 1) -> AvmpManager:
-    return AvmpManager(SPEC, backing, AvmpOptions(batch=batch, span=span))
+def avmp(
+    backing: HostBacking, *, batch: int = 1, span: int = 1, relocation: Relocation = Relocation.ON
+) -> AvmpManager:
+    options = AvmpOptions(batch=batch, span=span, relocation=relocation)
+    return AvmpManager(SPEC, backing, options)
 
 
 def pages(manager: AvmpManager) -> list[int]:
@@ -110,30 +114,33 @@ def test_the_footprint_never_passes_the_budget_even_within_a_call(
     assert 0 < backing.most_mapped <= 16
 
 
-def places(manager: AvmpManager, num_sequences: int) -> list[tuple[int, int]]:
-    """(pool, page) of everything the first sequences hold."""
-    return [
-        (pool, manager._table.page(handle))  # noqa: SLF001 - no caller needs to know
-        for sequence in range(num_sequences)
-        for pool, group in enumerate(("kv", "ssm"))
-        for handle in manager.block_table(sequence, group)
-    ]
+def handles(manager: AvmpManager, sequences: Iterable[int]) -> list[int]:
+    return [h for s in sequences for group in ("kv", "ssm") for h in manager.block_table(s, group)]
 
 
-def test_live_pages_stay_where_they_are(backing: CappedBacking) -> None:
+def places(manager: AvmpManager, sequences: Iterable[int]) -> list[tuple[int, int]]:
+    """(pool, page) of everything that some sequences hold."""
+    page = manager._table.page  # noqa: SLF001 - no caller needs to know
+    return [page(handle) for handle in handles(manager, sequences)]
+
+
+def test_live_pages_stay_where_they_are_if_enough_spans_are_empty(backing: CappedBacking) -> None:
     manager = avmp(backing, batch=128)
     for sequence in range(5):
         manager.admit(sequence, 9)
-    before = places(manager, 5)
+    before = places(manager, range(5))
     manager.admit(9, 30 * 4)
     assert len(manager.take_migrations()) == 1
-    assert places(manager, 5) == before
+    assert places(manager, range(5)) == before
+    assert backing.counters().copies == 0
     manager.check_integrity()
 
 
-def scattered_states(backing: HostBacking, *, keep: int) -> AvmpManager:
+def scattered_states(
+    backing: HostBacking, *, keep: int, relocation: Relocation = Relocation.OFF
+) -> AvmpManager:
     """Sixteen states in eight granules, then one of two in each of `keep` granules stays."""
-    manager = avmp(backing)
+    manager = avmp(backing, relocation=relocation)
     for sequence in range(16):
         manager.admit(sequence, 1)
     for sequence in range(16):
@@ -142,13 +149,21 @@ def scattered_states(backing: HostBacking, *, keep: int) -> AvmpManager:
     return manager
 
 
-def test_a_failing_call_moves_nothing(backing: CappedBacking) -> None:
-    manager = scattered_states(backing, keep=6)
-    before, mapped = manager.usage(), backing.counters()
+@pytest.mark.parametrize(
+    ("relocation", "asked", "most"),
+    [(Relocation.OFF, 43, 26 + 2 * 4), (Relocation.ON, 47, 26 + 5 * 4)],
+)
+def test_a_failing_call_moves_nothing(
+    backing: CappedBacking, relocation: Relocation, asked: int, most: int
+) -> None:
+    manager = scattered_states(backing, keep=6, relocation=relocation)
+    before, mapped, where = manager.usage(), backing.counters(), places(manager, [0, 2, 4])
     with pytest.raises(OutOfMemoryError) as caught:
-        manager.extend(0, 43 * 4)
-    assert (caught.value.asked, caught.value.free, caught.value.largest) == (43, 26, 26 + 2 * 4)
+        manager.extend(0, asked * 4)
+    assert (caught.value.asked, caught.value.free, caught.value.largest) == (asked, 26, most)
+    assert not caught.value.migration_blocked or relocation is Relocation.OFF
     assert manager.usage() == before
+    assert places(manager, [0, 2, 4]) == where
     assert backing.counters() == mapped
     assert manager.take_migrations() == []
 
@@ -161,6 +176,41 @@ def test_scattered_free_bytes_are_reported_as_blocked(backing: CappedBacking) ->
             manager.extend(0, asked * 4)
         assert caught.value.migration_blocked is blocked
     manager.extend(0, (26 + 8) * 4)
+
+
+def test_scattered_pages_are_copied_together_and_keep_their_handles(
+    backing: CappedBacking,
+) -> None:
+    """17 KV pages more are worth 5 granules: 2 are empty, 3 others have a live state each."""
+    manager = scattered_states(backing, keep=6, relocation=Relocation.ON)
+    sequences = range(0, 12, 2)
+    names, where = handles(manager, sequences), places(manager, sequences)
+    manager.extend(0, 43 * 4)
+    manager.check_integrity()
+    assert pages(manager) == [13 * 4, 3 * 2]
+    assert manager.take_migrations() == [Migration(STATE, KV, 5 * 1024)]
+    assert backing.counters().copied_bytes == 3 * 512
+    assert set(names) <= set(handles(manager, sequences))
+    now = dict(zip(handles(manager, sequences), places(manager, sequences), strict=True))
+    moved = [(a, now[name]) for name, a in zip(names, where, strict=True) if now[name] != a]
+    assert [(a[0], b[0]) for a, b in moved] == [(STATE, STATE)] * 3
+    assert len(set(now.values())) == len(now)
+
+
+def test_sequences_come_and_go_after_a_relocation(backing: CappedBacking) -> None:
+    manager = scattered_states(backing, keep=6, relocation=Relocation.ON)
+    manager.extend(0, 43 * 4)
+    for sequence in range(0, 12, 2):
+        stale = handles(manager, [sequence])
+        manager.release(sequence)
+        manager.check_integrity()
+        for handle in stale:
+            with pytest.raises(StaleHandleError):
+                manager._table.page(handle)  # noqa: SLF001 - no caller needs to know
+    for sequence in range(6):
+        manager.admit(sequence, 4)
+    manager.check_integrity()
+    assert len(set(places(manager, range(6)))) == 12
 
 
 def test_a_donor_without_free_bytes_is_not_blocked(backing: CappedBacking) -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from allocator.rebalance.on_failure import OnFailure
@@ -9,10 +11,17 @@ from allocator.rebalance.policy import PoolView, Shortage, SpanMove
 def shortage(
     missing: int, *, empty: int, free: int | None = None, keeps: int = 0, reserve: int = 0
 ) -> Shortage:
-    recipient = PoolView(free_pages=1, empty_spans=0, pages_per_span=10, granules_per_span=2)
     free_pages = 4 * empty if free is None else free
-    donor = PoolView(free_pages, empty_spans=empty, pages_per_span=4, granules_per_span=3)
-    return Shortage(recipient, missing, donor, keeps, reserve)
+    return Shortage(
+        recipient_number=0,
+        recipient=PoolView(1, 0, num_spans=5, pages_per_span=10, granules_per_span=2),
+        missing_pages=missing,
+        donor=PoolView(free_pages, empty, num_spans=20, pages_per_span=4, granules_per_span=3),
+        donor_keeps_pages=keeps,
+        reserve_granules=reserve,
+        relocates=False,
+        operation=0,
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,3 +86,18 @@ def test_free_pages_count_as_whole_spans_and_never_below_none() -> None:
 
 def test_scattered_pages_do_not_move() -> None:
     assert OnFailure(1).on_shortage(shortage(1, empty=0, free=40)) is None
+
+
+@pytest.mark.parametrize(
+    ("batch", "free", "expected"),
+    [
+        (1, 4, SpanMove(1, 1)),
+        (1, 3, None),  # less than a span's worth
+        (1000, 40, SpanMove(1, 1)),  # a batch takes no more than need, if that is not empty
+    ],
+)
+def test_scattered_pages_move_where_they_are_relocated(
+    batch: int, free: int, expected: SpanMove | None
+) -> None:
+    short = replace(shortage(1, empty=0, free=free), relocates=True)
+    assert OnFailure(batch).on_shortage(short) == expected
