@@ -41,7 +41,9 @@ MODEL = ModelCosts(
     state_bytes=12_000.0,
     state_flops_per_token=48_000.0,
 )
-DEVICE = DeviceCosts(bytes_per_s=1e12, flops_per_s=1e14, step_overhead_ns=2000.0, remap_ns=43_000.0)
+DEVICE = DeviceCosts(
+    bytes_per_s=1e12, flops_per_s=1e14, step_overhead_ns=2000.0, remap_ns=43_000.0, copy_ns=5_000.0
+)
 COUNTED = {
     "completions": EventKind.COMPLETION,
     "rejections": EventKind.REJECTION,

@@ -37,7 +37,9 @@ MODEL = ModelCosts(
     state_bytes=600.0,
     state_flops_per_token=2400.0,
 )
-DEVICE = DeviceCosts(bytes_per_s=1e10, flops_per_s=1e12, step_overhead_ns=500.0, remap_ns=43_000.0)
+DEVICE = DeviceCosts(
+    bytes_per_s=1e10, flops_per_s=1e12, step_overhead_ns=500.0, remap_ns=43_000.0, copy_ns=5_000.0
+)
 
 
 def run(manager: AvmpManager | StaticManager, trace: Trace) -> EventLog:

@@ -10,7 +10,9 @@ from sim.request import Sequence
 from sim.step import Chunk, StepPlan
 from traces.record import Request
 
-DEVICE = DeviceCosts(bytes_per_s=1e9, flops_per_s=1e12, step_overhead_ns=0.0, remap_ns=700.0)
+DEVICE = DeviceCosts(
+    bytes_per_s=1e9, flops_per_s=1e12, step_overhead_ns=0.0, remap_ns=700.0, copy_ns=300.0
+)
 NOTHING = ModelCosts(
     dense_bytes=0.0,
     dense_flops_per_token=0.0,
@@ -91,6 +93,12 @@ def test_moved_memory_costs_an_unmapping_and_a_mapping_a_run() -> None:
     plan = decode_plan(1)
     plan.maps, plan.unmaps = 3, 2
     assert price_ns(NOTHING, plan) == 3 * 700
+
+
+def test_copies_cost_their_start_and_reading_and_writing() -> None:
+    plan = decode_plan(5)
+    plan.copies, plan.copied_bytes = 2, 1000
+    assert price_ns(NOTHING, plan) == 2 * 300 + 2 * 1000
 
 
 @pytest.mark.parametrize(("tokens", "share"), [(1, 0.25), (2, 0.4375), (3, 0.578125)])
