@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 BOUND = "shared-bytes"
 STATIC = "static"
 BEST_STATIC = "best static"
+MATTERS = 0.001
+"""Share below which a difference counts as a tie however sure it is: a migration takes a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +75,15 @@ class Panel:
         places: In the order of the results.
         num_seeds: Seeds of each place.
         values: By allocator, shape (places, seeds); NaN where a run failed or has no such figure.
+        splits: The static allocator that is best at each place, of those that refuse fewest
+            requests; chosen with all seeds known. Empty without static allocators.
     """
 
     measure: Measure
     places: tuple[Place, ...]
     num_seeds: int
     values: dict[str, Values]
+    splits: tuple[str, ...] = ()
 
     def rows_where(self, **wanted: object) -> Mask:
         """The places whose `model`, `mix` or `load` are those wanted, shape (places,)."""
@@ -122,31 +127,34 @@ class Panel:
 
 def panel_of(rows: Sequence[Row], measure: Measure) -> Panel:
     """One measure of the results of a sweep, with the best static split of each place added."""
+    places = tuple(dict.fromkeys(map(_place, rows)))
+    num_seeds = len({row["seed"] for row in rows})
+    values, rejected = (_values(rows, column) for column in (measure.column, "rejected"))
+    names = [name for name in values if is_static(name)]
+    if not names:
+        return Panel(measure, places, num_seeds, values)
+    sign = 1.0 if measure.higher_is_better else -1.0
+    refused = np.array([-_mean_known(-rejected[name]) for name in names])
+    means = np.array([_mean_known(sign * values[name]) for name in names])
+    # Who refuses long requests serves the others faster: such a split is no better.
+    means[refused > refused.min(axis=0)] = -np.inf
+    best = means.argmax(axis=0)
+    values[BEST_STATIC] = np.array([values[names[one]][i] for i, one in enumerate(best)])
+    return Panel(measure, places, num_seeds, values, tuple(names[one] for one in best))
+
+
+def _values(rows: Sequence[Row], column: str) -> dict[str, Values]:
+    """A figure by allocator, shape (places, seeds)."""
     place_of = {place: i for i, place in enumerate(dict.fromkeys(map(_place, rows)))}
     seed_of = {seed: i for i, seed in enumerate(sorted({row["seed"] for row in rows}))}
-    shape = (len(place_of), len(seed_of))
     values: dict[str, Values] = {}
     for row in rows:
+        shape = (len(place_of), len(seed_of))
         table = values.setdefault(row["allocator"], np.full(shape, np.nan))
-        figure = row.get(measure.column)
+        figure = row.get(column)
         if figure is not None:
             table[place_of[_place(row)], seed_of[row["seed"]]] = figure
-    panel = Panel(measure, tuple(place_of), len(seed_of), values)
-    splits = best_splits(panel)
-    if splits:
-        chosen = np.array([values[split][i] for i, split in enumerate(splits)])
-        values[BEST_STATIC] = chosen
-    return panel
-
-
-def best_splits(panel: Panel) -> list[str]:
-    """The static allocator that is best at each place, chosen with all seeds known."""
-    names = [name for name in panel.values if is_static(name)]
-    if not names:
-        return []
-    sign = 1.0 if panel.measure.higher_is_better else -1.0
-    means = np.array([_mean_known(sign * panel.values[name]) for name in names])
-    return [names[best] for best in means.argmax(axis=0)]
+    return values
 
 
 def is_static(allocator: str) -> bool:
@@ -160,10 +168,10 @@ def compared(panel: Panel) -> list[str]:
 
 
 def outcome(regret: Interval) -> str:
-    """Win, loss or tie: by whether the interval lies on one side of 0."""
-    if regret.high < 0:
+    """Win or loss if the interval lies on one side of 0 and the estimate matters, else tie."""
+    if regret.high < 0 and regret.estimate < -MATTERS:
         return "win"
-    return "loss" if regret.low > 0 else "tie"
+    return "loss" if regret.low > 0 and regret.estimate > MATTERS else "tie"
 
 
 def unique(places: Iterable[Place], key: str) -> list[object]:

@@ -17,8 +17,8 @@ from scenarios.errors import UserError
 from scenarios.regret import (
     BEST_STATIC,
     BOUND,
+    MATTERS,
     MEASURES,
-    best_splits,
     compared,
     outcome,
     panel_of,
@@ -64,7 +64,9 @@ def _about(rows: Sequence[Row], panel: Panel) -> Iterator[str]:
     yield (
         f"{len(rows):,} cells, {failed:,} of them failed: {len(panel.places)} places (model, mix,"
         f" load), {panel.num_seeds} seeds. Regret is the relative loss of the mean over seeds, in"
-        " percent; below 0 is a gain. Brackets hold 95 % intervals from a bootstrap over seeds.\n"
+        " percent; below 0 is a gain. Brackets hold 95 % intervals from a bootstrap over seeds. The"
+        " best static split of a place is chosen in hindsight among those that reject fewest"
+        f" requests. Differences up to {MATTERS * PERCENT:g} % count as ties.\n"
     )
 
 
@@ -123,13 +125,12 @@ def _families(panel: Panel, key: str) -> str:
 
 def _splits(panel: Panel) -> str:
     """The best static split of each (model, mix), a column a load."""
-    best = dict(zip(panel.places, best_splits(panel), strict=False))
-    if not best:
+    if not panel.splits:
         return ""
     regrets = dict(zip(panel.places, panel.regrets(BEST_STATIC), strict=True))
     loads = unique(panel.places, "load")
     by_row: dict[tuple[str, str], list[str]] = {}
-    for place, split in best.items():
+    for place, split in zip(panel.places, panel.splits, strict=True):
         ratio = split.partition("state_ratio=")[2] or "0.5"
         text = f"{ratio} ({_percent(regrets[place])})"
         by_row.setdefault((place.model, place.mix), []).append(text)

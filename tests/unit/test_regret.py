@@ -15,7 +15,6 @@ from scenarios.regret import (
     GOODPUT,
     MEASURES,
     Measure,
-    best_splits,
     compared,
     outcome,
     panel_of,
@@ -80,12 +79,12 @@ def test_regret_is_the_relative_loss() -> None:
 def test_a_measure_to_keep_low_is_turned_round() -> None:
     panel = panel_of(_rows(), TTFT)
     assert panel.regrets("avmp") == pytest.approx([10 / 9 - 1] * 8)
-    assert best_splits(panel) == best_splits(panel_of(_rows(), GOODPUT))
+    assert panel.splits == panel_of(_rows(), GOODPUT).splits
 
 
 def test_the_best_split_is_chosen_place_by_place() -> None:
     panel = panel_of(_rows(), GOODPUT)
-    chosen = dict(zip(panel.places, best_splits(panel), strict=True))
+    chosen = dict(zip(panel.places, panel.splits, strict=True))
     for place, split in chosen.items():
         assert split == ("static:state_ratio=0.9" if place.mix == "b" else "static")
     by_mix = {
@@ -94,6 +93,16 @@ def test_the_best_split_is_chosen_place_by_place() -> None:
     }
     assert by_mix == pytest.approx({"a": 0.2, "b": 0.1})
     assert compared(panel) == ["avmp", "padded", BEST_STATIC]
+
+
+def test_a_split_that_rejects_requests_is_no_best_one() -> None:
+    rows = _rows()
+    for row in rows:
+        row["rejected"] = int(row["allocator"] == "static:state_ratio=0.9" and row["load"] == 2.0)
+    panel = panel_of(rows, GOODPUT)
+    for place, split in zip(panel.places, panel.splits, strict=True):
+        prefers = place.mix == "b" and place.load == 0.5
+        assert split == ("static:state_ratio=0.9" if prefers else "static")
 
 
 def test_a_family_has_the_interval_that_scipy_finds() -> None:
@@ -138,7 +147,14 @@ def test_what_failed_or_has_no_figure_is_left_out_on_both_sides() -> None:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "word"), [(-0.2, -0.1, "win"), (-0.1, 0.1, "tie"), (0.1, 0.2, "loss")]
+    ("low", "high", "word"),
+    [
+        (-0.2, -0.1, "win"),
+        (-0.1, 0.1, "tie"),
+        (0.1, 0.2, "loss"),
+        (1e-5, 1e-4, "tie"),
+        (-1e-4, -1e-5, "tie"),
+    ],
 )
 def test_only_what_lies_beyond_the_interval_counts(low: float, high: float, word: str) -> None:
     assert outcome(Interval((low + high) / 2, low, high)) == word
