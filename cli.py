@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import traceback
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from scenarios.errors import UserError
 from scenarios.listing import LISTS, items_of
 from scenarios.machine import MachineOptions
 from scenarios.replay import ReplayInterruptedError, Scenario, cells_of, replay
-from scenarios.report import write_report
 from scenarios.slo import parse_slo
-from scenarios.tables import list_lines, replay_tables
+from scenarios.sweep import SweepInterruptedError, SweepOptions, sweep
+from scenarios.sweep_file import load_sweep
+from scenarios.sweep_store import RESULTS
+from scenarios.terminal import (
+    make_folder,
+    print_json,
+    run_bars,
+    say,
+    say_replay_interrupted,
+    say_sweep_interrupted,
+    show_items,
+    show_replay,
+    show_sweep,
+    stage_bars,
+)
 from scenarios.trace_input import TraceInput
 from scenarios.version import SCHEMA_VERSION, TWINPOOL_VERSION
 from traces.load import TraceOptions
 from traces.record import TraceError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from scenarios.result import ReplayResult
 
 EXIT_FAILED = 1
 EXIT_USER = 2
@@ -120,18 +124,55 @@ def replay_command(
     cells_of(scenario)
     reading = TraceOptions(format=trace_format, columns=columns, seed=seed)
     requests = TraceInput(trace, reading, arrivals, start, duration, limit, rate_scale).load()
-    folder = _result_folder(out, as_json)
-    with _progress(names, len(requests), quiet) as watcher:
+    # With --json alone nothing is written.
+    folder = None if out is None and as_json else make_folder(out or DEFAULT_FOLDER)
+    with run_bars(names, len(requests), quiet=quiet) as watcher:
         try:
             result = replay(scenario, requests, folder, watcher)
         except ReplayInterruptedError as interruption:
             watcher.stop()
-            _say_interrupted(interruption, names, folder)
-            _show(interruption.partial, as_json, folder)
+            say_replay_interrupted(interruption, names, folder)
+            show_replay(interruption.partial, folder, as_json=as_json)
             raise typer.Exit(EXIT_INTERRUPTED) from None
-    _show(result, as_json, folder)
+    show_replay(result, folder, as_json=as_json)
     if folder is not None and not quiet:
-        _say(f"report: {folder / 'report.html'}")
+        say(f"report: {folder / 'report.html'}")
+
+
+@app.command(
+    "sweep", epilog="Example: twinpool sweep shift --jobs 2 --out shift-results --limit-cells 100"
+)
+def sweep_command(
+    scenario: Annotated[
+        str, typer.Argument(help="TOML file, or preset; see `twinpool list presets`.")
+    ],
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes; as many as processors by default.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder for rows and results; a sweep goes on from what is there.")
+    ] = DEFAULT_FOLDER,
+    limit_cells: Annotated[
+        int | None, typer.Option(min=1, help="Run only the first N cells of the grid.")
+    ] = None,
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Run every cell of a scenario: models, mixes of traffic, loads, seeds, allocators."""
+    loaded = load_sweep(scenario)
+    folder = make_folder(out)
+    options = SweepOptions(folder, jobs or os.cpu_count() or 1, limit_cells)
+    with stage_bars(quiet=quiet) as watcher:
+        try:
+            result = sweep(loaded, options, watcher)
+        except SweepInterruptedError as interruption:
+            watcher.stop()
+            say_sweep_interrupted(interruption, folder)
+            show_sweep(interruption.partial, as_json=as_json)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+    show_sweep(result, as_json=as_json)
+    if not quiet:
+        say(f"results: {folder / RESULTS}")
 
 
 @app.command("list", epilog="Example: twinpool list allocators")
@@ -142,7 +183,7 @@ def list_command(
     """List what there is to choose from, with sources."""
     items = items_of(what)
     if as_json:
-        _print_json(
+        print_json(
             {
                 "schema_version": SCHEMA_VERSION,
                 "twinpool_version": TWINPOOL_VERSION,
@@ -153,88 +194,7 @@ def list_command(
             }
         )
     else:
-        console = Console(soft_wrap=True)
-        for line in list_lines(items):
-            console.print(line, highlight=False)
-
-
-class _Bars:
-    """Progress bars, one a run; a `Watcher`."""
-
-    def __init__(self, progress: Progress, names: tuple[str, ...], total: int) -> None:
-        self._progress = progress
-        self._tasks = [progress.add_task(name, total=total) for name in names]
-
-    def advanced(self, run: int, ended: int) -> None:
-        """See `scenarios.replay.Watcher`."""
-        self._progress.update(self._tasks[run], completed=ended)
-
-    def stop(self) -> None:
-        """Leave the terminal to other output."""
-        self._progress.stop()
-
-
-@contextmanager
-def _progress(names: tuple[str, ...], total: int, quiet: bool) -> Iterator[_Bars]:
-    """Bars on stderr, only on a terminal."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    hidden = quiet or not console.is_terminal
-    with Progress(*columns, console=console, disable=hidden) as progress:
-        yield _Bars(progress, names, total)
-
-
-def _result_folder(out: Path | None, as_json: bool) -> Path | None:
-    """Make the result folder; with --json alone nothing is written.
-
-    Raises:
-        UserError: If it cannot be made.
-    """
-    if out is None and as_json:
-        return None
-    folder = out or DEFAULT_FOLDER
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"cannot write to {folder} ({error.strerror}): name another --out"
-        ) from None
-    return folder
-
-
-def _show(result: ReplayResult, as_json: bool, folder: Path | None) -> None:
-    """Print a result, and write it to its folder."""
-    if folder is not None:
-        (folder / "result.json").write_text(json.dumps(result.to_json(), indent=1) + "\n")
-        if result.runs:
-            write_report(result, folder / "report.html")
-    if as_json:
-        _print_json(result.to_json())
-    elif result.runs:
-        console = Console()
-        for table in replay_tables(result, console.width):
-            console.print(table)
-
-
-def _say_interrupted(
-    interruption: ReplayInterruptedError, names: tuple[str, ...], folder: Path | None
-) -> None:
-    done = len(interruption.partial.runs)
-    kept = f"; they are kept in {folder}, repeat the command to go on" if folder else ""
-    _say(f"interrupted: {done} of {len(names)} runs are done{kept}")
-
-
-def _print_json(result: dict[str, Any]) -> None:
-    typer.echo(json.dumps(result, indent=1, allow_nan=False))
-
-
-def _say(sentence: str) -> None:
-    typer.echo(f"twinpool: {sentence}", err=True)
+        show_items(items)
 
 
 def main() -> None:
@@ -247,13 +207,13 @@ def _run() -> int:
     try:
         return int(app(standalone_mode=False) or 0)
     except (UserError, TraceError) as error:
-        _say(str(error))
+        say(str(error))
         return EXIT_USER
     except usage_error as error:
-        _say(error.format_message())
+        say(error.format_message())
         return EXIT_USER
     except (KeyboardInterrupt, typer.Abort):
-        _say("interrupted")
+        say("interrupted")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader of a pipe has left; Python would complain once more when it flushes stdout.
@@ -262,7 +222,7 @@ def _run() -> int:
     except Exception as error:  # noqa: BLE001 - the last stop: whatever it is, it is said
         if os.environ.get(TRACEBACK_VARIABLE):
             traceback.print_exc()
-        _say(f"the run failed ({error!r}); set {TRACEBACK_VARIABLE}=1 to see where")
+        say(f"the run failed ({error!r}); set {TRACEBACK_VARIABLE}=1 to see where")
         return EXIT_FAILED
 
 

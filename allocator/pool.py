@@ -61,8 +61,20 @@ class Pool:
         pool = cls(name, SpanGeometry.fixed(page_bytes), backing, num_granules)
         if num_granules:
             backing.map(pool.slab, 0, num_granules)
-        pool._lay_out()
+        pool.lay_out(pool.max_pages)
         return pool
+
+    def lay_out(self, num_pages: int) -> None:
+        """Make so many pages of a fixed pool free, the lowest; no other is ever given out."""
+        size = self.geometry.pages_per_span
+        num_spans = ceil_div(num_pages, size)
+        self.max_pages = self.num_pages = self.num_free = num_pages
+        self._absent, self._free = [], [0] * num_spans
+        self._lists = SpanLists(num_spans, size)
+        for span in reversed(range(num_spans)):  # the last one listed is the first taken from
+            num_free = min(size, num_pages - span * size)
+            self._free[span] = (1 << num_free) - 1
+            self._lists.add(span, num_free)
 
     @property
     def num_live(self) -> int:
@@ -107,7 +119,8 @@ class Pool:
             raise ValueError(f"pool {self.name}: {count} spans asked, {can_go} can go")
         granules, size = self.geometry.granules_per_span, self.geometry.pages_per_span
         for _ in range(count):
-            span = self._lists.pop(size)
+            span = self._lists.first_empty()
+            self._lists.remove(span, size)
             self._backing.unmap(self.slab, span * granules, granules)
             self._free[span] = 0
             heapq.heappush(self._absent, span)
@@ -128,13 +141,7 @@ class Pool:
         while count:
             spread = self.placement is Placement.SPREAD
             num_free = lists.most_free() if spread else lists.least_free()
-            span = lists.pop(num_free)
-            taken = min(count, num_free)
-            if taken < num_free:
-                lists.add(span, num_free - taken)
-            for first, length in self._take_lowest(span, num_free, taken):
-                append_run(runs, first, length)  # spans side by side make one run
-            count -= taken
+            count -= self._take_from(lists.first(num_free), count, runs)
         return runs
 
     def give(self, runs: Iterable[Run]) -> None:
@@ -230,6 +237,19 @@ class Pool:
         self.num_free += num_live
         return pages_of_runs(taken)
 
+    def _take_from(self, span: int, most: int, runs: list[Run]) -> int:
+        """Take up to so many of a span's lowest free pages; returns how many."""
+        num_free = self._free[span].bit_count()
+        count = min(most, num_free)
+        if not count:
+            return 0
+        self._lists.remove(span, num_free)
+        if count < num_free:
+            self._lists.add(span, num_free - count)
+        for first, length in self._take_lowest(span, num_free, count):
+            append_run(runs, first, length)  # spans side by side make one run
+        return count
+
     def _take_lowest(self, span: int, num_free: int, count: int) -> list[Run]:
         """Take the lowest free pages of a span, which has `num_free`."""
         size = self.geometry.pages_per_span
@@ -254,16 +274,6 @@ class Pool:
         if num_free:
             self._lists.remove(span, num_free)
         self._lists.add(span, num_free + count)
-
-    def _lay_out(self) -> None:
-        """Fill the spans of a fixed pool with free pages; the last one may have fewer."""
-        size = self.geometry.pages_per_span
-        self._absent = []
-        self.num_pages = self.num_free = self.max_pages
-        for span in reversed(range(len(self._free))):  # the last one listed is the first taken from
-            num_free = min(size, self.max_pages - span * size)
-            self._free[span] = (1 << num_free) - 1
-            self._lists.add(span, num_free)
 
 
 def _pages_of(mask: int, first: int) -> list[int]:

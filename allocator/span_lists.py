@@ -39,13 +39,13 @@ class SpanLists:
         if not spans:
             self._occupied ^= 1 << num_free
 
-    def pop(self, num_free: int) -> int:
-        """Take a span with so many free pages out of its list."""
-        spans = self._by_free[num_free]
-        span = spans.pop()
-        if not spans:
-            self._occupied ^= 1 << num_free
-        return span
+    def first(self, num_free: int) -> int:
+        """The span with so many free pages that is taken from first."""
+        return self._by_free[num_free][-1]
+
+    def first_empty(self) -> int:
+        """The empty span that would be taken from first."""
+        return self._by_free[-1][-1]
 
     def least_free(self) -> int:
         """Free pages of the fullest span that has any."""

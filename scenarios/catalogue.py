@@ -20,6 +20,8 @@ _KIND_NAMES = {
     float: "a positive number",
     str: "a text",
     bool: "true or false",
+    tuple[str, ...]: "a list of texts",
+    tuple[float, ...]: "a list of positive numbers",
 }
 
 
@@ -50,7 +52,7 @@ class Table:
         return typing.cast("str", self._checked(key, str))
 
     def build(self, kind: type[_T]) -> _T:
-        """Make a dataclass of ints, floats, texts and flags from the keys named like its fields.
+        """Make a dataclass of numbers, texts, flags and lists from the keys named like its fields.
 
         Raises:
             UserError: a key is missing, unknown, of the wrong type, or not positive.
@@ -82,7 +84,7 @@ class Table:
             raise self.fault(key, f"must be {_KIND_NAMES[kind]}, not {value!r}")
         if key.endswith("_fraction") and typing.cast("float", value) > 1:
             raise self.fault(key, f"must be at most 1, not {value!r}")
-        return value
+        return tuple(value) if isinstance(value, list) else value
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -144,6 +146,9 @@ def read(file: Path) -> Document:
 
 def _fits(value: object, kind: type) -> bool:
     """Say whether a value has the type asked for; a flag is no number, and numbers are positive."""
+    if typing.get_origin(kind) is tuple:
+        part = typing.get_args(kind)[0]
+        return isinstance(value, list) and bool(value) and all(_fits(one, part) for one in value)
     if kind is str:
         return isinstance(value, str) and bool(value.strip())
     if kind is bool or isinstance(value, bool):

@@ -12,6 +12,7 @@ from scenarios.device import known_devices, load_device
 from scenarios.errors import UnknownNameError
 from scenarios.machine import GIB
 from scenarios.model import known_models, load_model
+from scenarios.sweep_file import known_sweeps, summary_of
 from sim.scheduler import known_schedulers
 from traces.load import known_formats, known_presets
 
@@ -100,7 +101,7 @@ LISTS: dict[str, Callable[[], list[Item]]] = {
     "allocators": lambda: _designs(known_managers()),
     "schedulers": lambda: _designs(known_schedulers()),
     "traces": _traces,
-    "presets": lambda: _files("presets", "toml"),
+    "presets": lambda: [{"name": name, "summary": summary_of(name)} for name in known_sweeps()],
     "profiles": lambda: _files("profiles", "json"),
 }
 """What `twinpool list` knows, by the word the command line takes."""

@@ -29,6 +29,7 @@ BACKING_DAMAGE: dict[str, Callable[[Any], object]] = {
 def test_a_damaged_backing_is_noticed_by_every_manager(
     damage: Callable[[Any], object], manager: CacheManager
 ) -> None:
+    manager.admit(0, 6)  # some managers map nothing before
     manager.check_integrity()
     damage(manager.backing)
     with pytest.raises(AssertionError):
@@ -42,6 +43,14 @@ def _runs(manager: Any) -> Any:  # noqa: ANN401 - private structures have no pub
 
 def _held(manager: Any) -> Any:  # noqa: ANN401 - as above
     return next(iter(manager._held.values()))
+
+
+def _pool(manager: Any, has: Callable[[Any], object]) -> tuple[int, Any]:  # noqa: ANN401 - as above
+    """The first pool with something to damage; some designs free nothing but whole spans."""
+    found = [(number, pool) for number, pool in enumerate(manager._pools) if has(pool)]
+    if not found:
+        pytest.skip("this design leaves nothing of the kind")
+    return found[0]
 
 
 def _entry(manager: Any) -> tuple[Any, int]:  # noqa: ANN401 - as above
@@ -64,16 +73,23 @@ def _revive_a_free_entry(manager: Any) -> None:  # noqa: ANN401 - as above
 
 def _move_in_the_table_alone(manager: Any) -> None:  # noqa: ANN401 - as above
     """To a page that is free, so that pool and table contradict each other."""
-    number, pool = next((i, p) for i, p in enumerate(manager._pools) if p.num_live and p.num_free)
+    number, pool = _pool(manager, lambda pool: pool.num_live and pool.num_free)
     live = next(page for owner, page in manager._table.live_pages() if owner == number)
     ((free, _),) = pool.take(1)
     pool.give([(free, 1)])
     manager._table.move(number, live, free)
 
 
+def _take_a_page(manager: Any) -> tuple[int, Any]:  # noqa: ANN401 - as above
+    number, pool = _pool(manager, lambda pool: pool.num_free)
+    return number, pool.take(1)
+
+
 def _swap_a_free_page_for_a_live_one(manager: Any) -> None:  # noqa: ANN401 - as above
     """Every count stays right; only the page itself is both free and live, another neither."""
-    pool = next(p for p in manager._pools if p.emptiest_span() is not None)
+    _, pool = _pool(
+        manager, lambda pool: isinstance(pool, Pool) and pool.emptiest_span() is not None
+    )
     span = pool.emptiest_span()
     free = pool._free[span]
     lowest_live = ~free & (free + 1)
@@ -129,8 +145,8 @@ def test_a_damaged_paged_manager_is_noticed(
 SPAN_POOL_DAMAGE: dict[str, Callable[[Any], object]] = {
     "a live page is free too": _swap_a_free_page_for_a_live_one,
     "a page moved in the table alone": _move_in_the_table_alone,
-    "a page no sequence holds": lambda manager: manager._table.issue(0, manager._pools[0].take(1)),
-    "a page left its pool": lambda manager: manager._pools[0].take(1),
+    "a page no sequence holds": lambda manager: manager._table.issue(*_take_a_page(manager)),
+    "a page left its pool": _take_a_page,
     "a page came to a pool": lambda manager: manager._pools[0].give([_first_page(manager)]),
 }
 

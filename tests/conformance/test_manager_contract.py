@@ -208,7 +208,8 @@ def test_handles_of_released_sequences_are_not_live(manager: CacheManager, churn
     assert gone
 
 
-def test_a_block_table_only_grows_at_its_end(manager: CacheManager) -> None:
+def test_a_block_table_only_grows_at_its_end(design: Design, manager: CacheManager) -> None:
+    keeps_old_states = str(design) == "vllm:mode=all"  # a state for every block of tokens
     manager.admit(0, 1)
     tables = {
         group.name: tuple(manager.block_table(0, group.name)) for group in manager.spec.groups
@@ -219,7 +220,7 @@ def test_a_block_table_only_grows_at_its_end(manager: CacheManager) -> None:
         for group in manager.spec.groups:
             table = tuple(manager.block_table(0, group.name))
             assert table[: len(tables[group.name])] == tables[group.name]
-            if group.kind is CacheKind.STATE:
+            if group.kind is CacheKind.STATE and not keeps_old_states:
                 assert table == tables[group.name]
             tables[group.name] = table
 
@@ -229,6 +230,8 @@ def test_paged_block_tables_hold_exactly_the_tokens(
 ) -> None:
     churn = new_churn(paged_manager)
     churn.run(50)
+    if not hasattr(paged_design.options, "granularity"):
+        pytest.skip("cuts pages by a rule of its own, which its unit tests hold")
     layered = paged_design.options.granularity is Granularity.LAYER
     for sequence, tokens in churn.tokens.items():
         for group in paged_manager.spec.groups:

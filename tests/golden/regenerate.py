@@ -1,4 +1,4 @@
-"""Event logs of a fixed scenario, one an allocator: digests, and counts that explain a change.
+"""Event logs of a fixed scenario, three budgets an allocator: digests, and counts for people.
 
     python tests/golden/regenerate.py           rewrites event_logs.json from the code as it is
     python tests/golden/regenerate.py --print   shows what it would write
@@ -25,7 +25,8 @@ from traces.record import Trace
 
 STORE = Path(__file__).parent / "event_logs.json"
 GRANULE_BYTES = 4096
-NUM_GRANULES = 400
+BUDGETS = {"loose": 1600, "tight": 400, "very tight": 250}
+"""Granules: nothing is short under the bound, much is, and almost everything is."""
 SPEC = CacheSpec(
     (CacheGroup("kv", CacheKind.ATTENTION, 4, 64), CacheGroup("ssm", CacheKind.STATE, 12, 1000))
 )
@@ -66,10 +67,10 @@ def fixed_trace() -> Trace:
     return Trace("golden", prompts, outputs, index * 30_000 + index * 31_337 % 25_000)
 
 
-def simulate(allocator: str) -> EventLog:
-    """Run the scenario with an allocator's default options."""
+def simulate(allocator: str, budget: str) -> EventLog:
+    """Run the scenario with an allocator's default options within a budget."""
     kind = known_managers()[allocator]
-    backing = HostBacking(NUM_GRANULES * GRANULE_BYTES, GRANULE_BYTES)
+    backing = HostBacking(BUDGETS[budget] * GRANULE_BYTES, GRANULE_BYTES)
     manager = kind(SPEC, backing, kind.Options())
     scheduler = FcfsScheduler(FcfsOptions(max_seqs=64, max_batched_tokens=256))
     return Engine(fixed_trace(), Wiring(manager, scheduler, RooflineExecutor(MODEL, DEVICE))).run()
@@ -83,7 +84,10 @@ def summary(log: EventLog) -> dict[str, int | str]:
 
 def main() -> None:
     """Write the store, or print it."""
-    logs = {allocator: summary(simulate(allocator)) for allocator in known_managers()}
+    logs = {
+        allocator: {budget: summary(simulate(allocator, budget)) for budget in BUDGETS}
+        for allocator in known_managers()
+    }
     text = json.dumps(logs, indent=2) + "\n"
     if "--print" in sys.argv:
         sys.stdout.write(text)

@@ -13,6 +13,9 @@ import pytest
 from allocator.registry import known_managers
 
 HERE = Path(__file__).parent
+BUDGETS = ["loose", "tight", "very tight"]
+Stored = dict[str, dict[str, dict[str, int | str]]]
+"""By allocator and budget: counts and a digest."""
 HOW_TO = "run `python tests/golden/regenerate.py`, read the difference, and commit it"
 
 
@@ -23,38 +26,50 @@ def recorder() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def stored() -> dict[str, dict[str, int | str]]:
-    found: dict[str, dict[str, int | str]] = json.loads((HERE / "event_logs.json").read_text())
+def stored() -> Stored:
+    found: Stored = json.loads((HERE / "event_logs.json").read_text())
     return found
 
 
+@pytest.mark.parametrize("budget", BUDGETS)
 @pytest.mark.parametrize("allocator", known_managers())
 def test_the_event_log_is_as_stored(
-    allocator: str, recorder: dict[str, Any], stored: dict[str, dict[str, int | str]]
+    allocator: str, budget: str, recorder: dict[str, Any], stored: Stored
 ) -> None:
     assert allocator in stored, f"{allocator} has no stored event log: {HOW_TO}"
-    seen = recorder["summary"](recorder["simulate"](allocator))
-    assert seen == stored[allocator], f"{allocator} behaves differently; if that is meant, {HOW_TO}"
+    seen = recorder["summary"](recorder["simulate"](allocator, budget))
+    assert seen == stored[allocator][budget], (
+        f"{allocator} behaves differently; if that is meant, {HOW_TO}"
+    )
 
 
-def test_no_stored_log_is_of_an_allocator_that_is_gone(
-    stored: dict[str, dict[str, int | str]],
-) -> None:
+def test_no_stored_log_is_of_an_allocator_or_a_budget_that_is_gone(stored: Stored) -> None:
     assert set(stored) <= set(known_managers()), HOW_TO
+    assert all(list(logs) == BUDGETS for logs in stored.values()), HOW_TO
 
 
-def test_the_scenario_makes_everything_happen(stored: dict[str, dict[str, int | str]]) -> None:
-    for counts in stored.values():
-        assert counts["completions"] != 0
-        assert counts["preemptions"] != 0
-        assert counts["ooms"] != 0
-    assert stored["static"]["rejections"] != 0
-    assert stored["avmp"]["migrations"] != 0
+def test_the_scenario_makes_everything_happen(stored: Stored) -> None:
+    for allocator, logs in stored.items():
+        assert all(counts["completions"] != 0 for counts in logs.values())
+        for budget in ("tight", "very tight"):
+            assert logs[budget]["ooms"] != 0
+            # What is reserved to the full at admission never fails later.
+            assert (logs[budget]["preemptions"] != 0) == (allocator != "contiguous")
+    assert stored["shared-bytes"]["loose"]["ooms"] == 0
+    assert stored["static"]["tight"]["rejections"] != 0
+    assert stored["avmp"]["tight"]["migrations"] != 0
+    assert stored["granule"]["tight"]["migrations"] != 0
+
+
+def test_no_allocator_completes_more_than_the_bound(stored: Stored) -> None:
+    for budget in BUDGETS:
+        most = stored["shared-bytes"][budget]["completions"]
+        assert max(logs[budget]["completions"] for logs in stored.values()) == most
 
 
 @pytest.mark.parametrize("hash_seed", ["0", "4711"])
 def test_a_fresh_process_with_another_hash_seed_writes_the_same_bytes(
-    hash_seed: str, stored: dict[str, dict[str, int | str]]
+    hash_seed: str, stored: Stored
 ) -> None:
     printed = subprocess.run(  # noqa: S603 - our own script
         [sys.executable, str(HERE / "regenerate.py"), "--print"],

@@ -29,6 +29,8 @@ from traces.record import Trace
 
 GRANULE_BYTES = 256
 BOUND = "shared-bytes"
+LONGEST_TOKENS = 120
+"""No request below has more, where all of them must fit under every allocator."""
 OPTIONS = FcfsOptions(max_seqs=16, max_batched_tokens=64)
 
 
@@ -86,7 +88,7 @@ class Shadowed(CacheManager):
 def build(name: str, spec: CacheSpec, num_granules: int, granularity: Granularity) -> CacheManager:
     kind = known_managers()[name]
     options = kind.Options()
-    wanted = {"granularity": granularity, "span": 1, "batch": 2}
+    wanted = {"granularity": granularity, "span": 1, "batch": 2, "max_tokens": LONGEST_TOKENS}
     known = {field.name for field in fields(options)}
     options = replace(options, **{key: wanted[key] for key in wanted.keys() & known})
     return kind(spec, HostBacking(num_granules * GRANULE_BYTES, GRANULE_BYTES), options)

@@ -21,7 +21,18 @@ SPEC = CacheSpec((KV, SSM), page_tokens=4)
 
 
 def test_the_registry_finds_every_design_in_order_of_name() -> None:
-    assert list(known_managers()) == ["avmp", "padded", "shared-bytes", "static", "two-ended"]
+    assert list(known_managers()) == [
+        "avmp",
+        "contiguous",
+        "granule",
+        "jenga",
+        "padded",
+        "sglang",
+        "shared-bytes",
+        "static",
+        "two-ended",
+        "vllm",
+    ]
     assert known_managers()["avmp"] is AvmpManager
 
 

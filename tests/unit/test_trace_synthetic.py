@@ -90,6 +90,7 @@ def test_a_preset_describes_itself_and_every_option(known: Known) -> None:
         ("uniform-short:tick_ms=0", "tick_ms must be"),
         ("alternating:short_rate=0,long_rate=0", "no request arrives"),
         ("shift-to-kv:short_rate=1000000,duration_s=10000000", "lower rate or duration"),
+        ("sharegpt-like:scale=0", "scale must be above 0"),
         ("azure-like:rows=3", "no option 'rows'"),
     ],
 )
@@ -137,6 +138,43 @@ def test_mixes_have_their_rates_and_lengths() -> None:
     assert long.sum() == pytest.approx(3_000, abs=5 * np.sqrt(3_000))
     assert trace.prompt_tokens[long].mean() == pytest.approx(16384, rel=0.05)
     assert (trace.prompt_tokens[~long].min(), trace.prompt_tokens[~long].max()) == (64, 192)
+
+
+@pytest.mark.parametrize(
+    ("name", "prompt_figures", "output_figures"),
+    [
+        (
+            "mooncake-like:n=12031",
+            (12035.1, 6909, 39550, 85400, 126195),
+            (342.6, 350, 698, 1119, 2000),
+        ),
+        ("sharegpt-like:n=30731", (2340.0, 1730, 6563, 7434, 8141), (438.7, 415, 920, 998, 1024)),
+    ],
+)
+def test_lengths_by_quantiles_are_the_published_ones(
+    name: str, prompt_figures: tuple[float, ...], output_figures: tuple[float, ...]
+) -> None:
+    trace = load_trace(name)
+    columns = (trace.prompt_tokens, trace.output_tokens)
+    for tokens, published in zip(columns, (prompt_figures, output_figures), strict=True):
+        percentiles = np.percentile(tokens, [50, 95, 99, 100])
+        assert [tokens.mean(), *percentiles] == pytest.approx(published, rel=5e-3)
+
+
+def test_scaled_lengths_are_the_same_requests_smaller() -> None:
+    whole, half = load_trace("sharegpt-like:n=500"), load_trace("sharegpt-like:n=500,scale=0.5")
+    assert abs(half.prompt_tokens - whole.prompt_tokens / 2).max() <= 1
+    assert (arrivals(half) == arrivals(whole)).all()
+    assert load_trace("mooncake-like:n=500,scale=0.0001").output_tokens.min() == 1
+
+
+def test_a_blend_keeps_its_share() -> None:
+    trace = load_trace("blend:share=0.25,duration_s=4000,short_rate=10,long_rate=10")
+    # 10,000 long of 40,000 Poisson arrivals: 0.25 within five deviations of 0.0022
+    for start in (0, 2000):
+        assert long_share(trace, start, start + 2000) == pytest.approx(0.25, abs=0.016)
+    assert set(load_trace("blend:share=1").tenants) == {"kv-heavy"}
+    assert set(load_trace("blend:share=0").tenants) == {"state-heavy"}
 
 
 def test_poisson_has_the_moments_that_queueing_formulas_assume() -> None:

@@ -40,6 +40,7 @@ import numpy as np
 
 from traces.options import about
 from traces.preset import Preset
+from traces.quantiles import lengths
 from traces.record import Trace
 
 if TYPE_CHECKING:
@@ -74,8 +75,7 @@ TICK_NS = 100
 class AzureLike(Preset):
     """Lengths by their quantile functions, arrivals by a slowly wandering rate.
 
-    Lengths are stratified: one draw from each n-th of the distribution, in random order, so that
-    short traces have the published percentiles too. Times are scaled so that the rate is met.
+    Times are scaled so that the rate is met.
 
     Attributes:
         n: Requests.
@@ -98,8 +98,8 @@ class AzureLike(Preset):
         rng = np.random.default_rng(self.seed)
         return Trace(
             name=self.label,
-            prompt_tokens=_lengths(rng, self.n, PROMPT_QUANTILES),
-            output_tokens=_lengths(rng, self.n, OUTPUT_QUANTILES),
+            prompt_tokens=lengths(rng, self.n, PROMPT_QUANTILES),
+            output_tokens=lengths(rng, self.n, OUTPUT_QUANTILES),
             arrival_ns=self._arrival_ns(rng),
         )
 
@@ -129,14 +129,6 @@ def _log_rate(rng: np.random.Generator, steps: int) -> NDArray[np.float64]:
         level = keep * level + shock
         path.append(level)
     return RATE_DEVIATION * np.array(path)
-
-
-def _lengths(
-    rng: np.random.Generator, count: int, quantiles: tuple[tuple[float, int], ...]
-) -> Int64Array:
-    probability, tokens = np.transpose(quantiles)
-    strata = (rng.permutation(count) + rng.random(count)) / count
-    return np.asarray(np.rint(np.interp(strata, probability, tokens)), dtype=np.int64)
 
 
 PRESET = AzureLike

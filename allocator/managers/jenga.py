@@ -1,0 +1,197 @@
+"""Large pages that one kind of cache uses at a time, with small pages inside: Jenga."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from allocator.backing import HostBacking
+from allocator.integrity import check
+from allocator.interface import PoolUsage
+from allocator.owned_pool import OwnedPool
+from allocator.shared_spans import MIN_SPANS, SharedSpansManager
+from allocator.span import SpanGeometry
+from allocator.spec import SLAB_ALIGNMENT_BYTES, Granularity, PageShape, align_up, ceil_div
+
+if TYPE_CHECKING:
+    from allocator.backing import Backing
+    from allocator.interface import Usage
+    from allocator.spec import CacheSpec
+
+MIB = 1 << 20
+
+
+class Fit(Enum):
+    """How small pages fill a large page."""
+
+    MODEL = "whole-model pages divide it"
+    LAYER = "pages of a layer divide it"
+    PADDED = "pages of a layer leave a rest"
+
+
+@dataclass(frozen=True, slots=True)
+class JengaOptions:
+    """Options of `jenga`."""
+
+    max_large_mib: int = field(
+        default=16,
+        metadata={"help": "largest common multiple of page sizes, MiB, that is taken as a page"},
+    )
+
+    def __post_init__(self) -> None:
+        if self.max_large_mib < 1:
+            raise ValueError(f"max_large_mib must be at least 1, not {self.max_large_mib}")
+
+
+@dataclass(frozen=True, slots=True)
+class LargePage:
+    """The large page of a model, and why it has its size.
+
+    Attributes:
+        size_bytes: Bytes of a large page, a multiple of 128.
+        fit: How small pages fill it.
+    """
+
+    size_bytes: int
+    fit: Fit
+
+    @property
+    def granularity(self) -> Granularity:
+        """What a small page holds."""
+        return Granularity.GROUP if self.fit is Fit.MODEL else Granularity.LAYER
+
+    @classmethod
+    def of(cls, spec: CacheSpec, budget_bytes: int, max_bytes: int) -> LargePage:
+        """The first that is affordable: least common multiples of pages, else a padded page.
+
+        A multiple is affordable up to `max_bytes` and a 16th of the budget. Whole-model pages of
+        Qwen3.5-9B have a least common multiple of 206,045,184 bytes, its pages of a layer one of
+        8,585,216; those of Nemotron-H-8B 817,102,848 and 68,091,904.
+        """
+        limit = min(max_bytes, budget_bytes // MIN_SPANS)
+        for fit, granularity in ((Fit.MODEL, Granularity.GROUP), (Fit.LAYER, Granularity.LAYER)):
+            multiple = math.lcm(SLAB_ALIGNMENT_BYTES, *_page_sizes(spec, granularity))
+            if multiple <= limit:
+                return cls(multiple, fit)
+        return cls(_padded_bytes(_page_sizes(spec, Granularity.LAYER)), Fit.PADDED)
+
+
+class LargePages(HostBacking):
+    """Which slab has which large pages: accounting inside memory that is mapped for good."""
+
+    def __init__(self, budget_bytes: int, large_bytes: int) -> None:
+        super().__init__(max(budget_bytes, large_bytes), large_bytes)
+        self.num_granules = budget_bytes // large_bytes  # none if memory is smaller than one
+
+
+class JengaManager(SharedSpansManager):
+    """One pool of large pages; a large page serves one cache group while a page of it is live.
+
+    Its size is the least common multiple of the groups' pages where that is affordable
+    (`max_large_mib`): of whole-model pages, else of pages of one layer. Where both are too large,
+    a large page holds the largest page of a layer, and as many of the others as fit; the rest is
+    external waste. Pages of one sequence gather in the same large pages: it takes from the large
+    page it opened last, then opens free ones, and only then takes what others have left, so a
+    large page becomes free with the sequence. Nothing is remapped: memory is mapped once.
+    Eviction of cached prefixes, the other half of the paper, is not simulated.
+    """
+
+    name = "jenga"
+    summary = "large pages, each cut into pages of one cache group at a time, gathered by sequence"
+    source = "Jenga (SOSP 2025, arXiv 2503.18292), abstract read; the choice of a size is ours"
+    Options = JengaOptions
+
+    def __init__(self, spec: CacheSpec, backing: Backing, options: JengaOptions) -> None:
+        budget_bytes = backing.num_granules * backing.granule_bytes
+        self.large = LargePage.of(spec, budget_bytes, options.max_large_mib * MIB)
+        backing.map(backing.reserve(budget_bytes), 0, backing.num_granules)
+        self._owned: list[OwnedPool] = []
+        store = LargePages(budget_bytes, self.large.size_bytes)
+        super().__init__(spec, backing, self.large.granularity, store)
+
+    def admit(self, sequence: int, tokens: int) -> None:
+        """See `CacheManager.admit`."""
+        self._own(sequence)
+        try:
+            if sequence not in self._held and tokens >= 1:
+                self._make_room(self._pages(ceil_div(tokens, self.spec.page_tokens), states=1))
+            super().admit(sequence, tokens)
+        finally:
+            self._own(None)
+
+    def extend(self, sequence: int, tokens: int) -> None:
+        """See `CacheManager.extend`."""
+        held = self._held[sequence]
+        missing = held.tokens + tokens - held.room_tokens
+        if missing <= 0:
+            super().extend(sequence, tokens)
+            return
+        self._own(sequence)
+        try:
+            self._make_room(self._pages(ceil_div(missing, self.spec.page_tokens), states=0))
+            super().extend(sequence, tokens)
+        finally:
+            self._own(None)
+
+    def release(self, sequence: int) -> None:
+        """See `CacheManager.release`."""
+        super().release(sequence)
+        for pool in self._owned:
+            pool.forget(sequence)
+            pool.remove_empty_spans(pool.num_empty_spans)
+
+    def usage(self) -> Usage:
+        """See `CacheManager.usage`; free large pages are a pool of their own."""
+        usage = super().usage()
+        large = PoolUsage("large", self.large.size_bytes, self._store.num_free_granules, 0)
+        return replace(usage, pools=(*usage.pools, large))
+
+    def check_integrity(self) -> None:
+        """See `CacheManager.check_integrity`; no large page is kept empty or used twice."""
+        super().check_integrity()
+        self._store.check_integrity()
+        used = self._store.num_granules - self._store.num_free_granules
+        check(sum(p.num_spans for p in self._owned) == used, "large pages are miscounted")
+        for pool in self._owned:
+            check(not pool.num_empty_spans, f"pool {pool.name}: a large page is kept empty")
+            check(pool.owner is None, f"pool {pool.name}: an owner is left over")
+            pool.check_owners(self._held)
+
+    def _build_pool(self, name: str, page_bytes: int) -> OwnedPool:
+        geometry = SpanGeometry(page_bytes, self.large.size_bytes // page_bytes, 1)
+        self._owned.append(OwnedPool(name, geometry, self._store))
+        return self._owned[-1]
+
+    def _make_room(self, by_pool: list[int]) -> None:
+        """Give pools the large pages they are short of, then those that keep owners apart."""
+        missing = self._missing_spans(by_pool)
+        self._check_room(by_pool, missing)
+        for pool, spans in zip(self._owned, missing, strict=True):
+            pool.add_spans(spans)
+        for pool, asked in zip(self._owned, by_pool, strict=True):
+            if pool.owner is not None:
+                apart = ceil_div(max(0, asked - pool.num_own), pool.geometry.pages_per_span)
+                pool.add_spans(min(apart, self._store.num_free_granules))
+
+    def _pages(self, blocks: int, states: int) -> list[int]:
+        """Pages of each pool for so many blocks of tokens, and states."""
+        return [
+            shape.pages_per_block * (states if is_state else blocks)
+            for _, shape, is_state in self._cuts
+        ]
+
+    def _own(self, sequence: int | None) -> None:
+        for pool in self._owned:
+            pool.owner = sequence
+
+
+def _page_sizes(spec: CacheSpec, granularity: Granularity) -> list[int]:
+    return [PageShape.of(g, spec.page_tokens, granularity).page_bytes for g in spec.groups]
+
+
+def _padded_bytes(sizes: list[int]) -> int:
+    """The largest page, rounded up to the multiple that leaves the least rest."""
+    candidates = [align_up(align_up(max(sizes), size), SLAB_ALIGNMENT_BYTES) for size in sizes]
+    return min(candidates, key=lambda large: max(large % size / large for size in sizes))

@@ -1,0 +1,62 @@
+"""A pool whose pages gather by owner."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from allocator.integrity import check
+from allocator.pool import Pool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from allocator.backing import Backing
+    from allocator.run import Run
+    from allocator.span import SpanGeometry
+
+
+class OwnedPool(Pool):
+    """Pages of one owner lie in the same spans, so that spans become empty as owners go.
+
+    An owner takes from the span it opened last, then opens empty spans, and only then takes what
+    is left in spans that others opened.
+
+    Attributes:
+        owner: Whose pages are taken next; None takes them as any pool does.
+    """
+
+    def __init__(self, name: str, geometry: SpanGeometry, backing: Backing) -> None:
+        super().__init__(name, geometry, backing, backing.num_granules)
+        self.owner: int | None = None
+        self._open: dict[int, int] = {}  # the span an owner opened last, full or not
+
+    @property
+    def num_own(self) -> int:
+        """Pages that the owner can take without sharing: of its open span and of empty ones."""
+        own = self._free[self._open[self.owner]].bit_count() if self.owner in self._open else 0
+        return own + self.num_empty_spans * self.geometry.pages_per_span
+
+    def take(self, count: int) -> list[Run]:
+        """See `Pool.take`."""
+        if self.owner is None or count > self.num_free:
+            return super().take(count)
+        runs: list[Run] = []
+        left = count
+        if self.owner in self._open:
+            left -= self._take_from(self._open[self.owner], left, runs)
+        while left and self.num_empty_spans:
+            span = self._lists.first_empty()
+            self._open[self.owner] = span
+            left -= self._take_from(span, left, runs)
+        self.num_free -= count - left
+        return runs + super().take(left)
+
+    def forget(self, owner: int) -> None:
+        """Leave what an owner opened to the others; its pages have been given back."""
+        self._open.pop(owner, None)
+
+    def check_owners(self, owners: Iterable[int]) -> None:
+        """Raise AssertionError if a span is open for somebody who is gone, or for two."""
+        check(set(self._open) <= set(owners), f"pool {self.name}: an owner is gone")
+        spans = list(self._open.values())
+        check(len(set(spans)) == len(spans), f"pool {self.name}: a span is open for two")

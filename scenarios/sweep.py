@@ -1,0 +1,196 @@
+"""Every cell of a scenario, on several processes, recorded as it ends."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from joblib import Parallel, delayed
+
+from scenarios.sweep_store import RESULTS, Ledger, write_results
+from scenarios.sweep_task import CapacityTask, Group, run_task, settings_of
+from scenarios.version import SCHEMA_VERSION, TWINPOOL_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from scenarios.sweep_scenario import SweepScenario
+    from scenarios.sweep_task import Done, Row, Task
+
+CELLS = "cells.jsonl"
+CAPACITIES = "capacities.jsonl"
+FACTS = "result.json"
+
+
+@dataclass(frozen=True, slots=True)
+class SweepOptions:
+    """How to run a sweep.
+
+    Attributes:
+        folder: Where rows and table are kept; rows found there are not made again.
+        jobs: Processes.
+        limit_cells: Run only the first cells of the grid; None runs all.
+    """
+
+    folder: Path
+    jobs: int = 1
+    limit_cells: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """What a sweep found.
+
+    Attributes:
+        facts: What was run, by the names of the JSON contract.
+        rows: One a cell that ran, in the order of the grid.
+    """
+
+    facts: dict[str, Any]
+    rows: list[Row]
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `--json` prints."""
+        return {**self.facts, "rows": self.rows}
+
+
+class SweepWatcher(Protocol):
+    """Is told how far a sweep is."""
+
+    def starts(self, stage: str, total: int) -> None:
+        """A stage begins that ends with so many pieces."""
+
+    def advanced(self, pieces: int) -> None:
+        """So many more pieces of the stage are there."""
+
+
+class SweepInterruptedError(Exception):
+    """The user interrupted; `partial` holds the cells that were done."""
+
+    def __init__(self, partial: SweepResult) -> None:
+        super().__init__(f"interrupted after {len(partial.rows)} cells")
+        self.partial = partial
+
+
+def sweep(scenario: SweepScenario, options: SweepOptions, watcher: SweepWatcher) -> SweepResult:
+    """Run every cell that the folder does not hold yet; write the table of all.
+
+    Args:
+        scenario: What to run.
+        options: Where and how.
+        watcher: Is told of progress.
+
+    Raises:
+        UserError: A damaged file in the folder.
+        SweepInterruptedError: The user interrupted; the table of what was done is written.
+    """
+    start_s = time.perf_counter()
+    ledger = Ledger(options.folder / CELLS)
+    digests: list[tuple[str, ...]] = []
+    interrupted = False
+    try:
+        groups = _groups(scenario, options, watcher)
+        digests += [()] * len(groups)
+        total = sum(len(group.allocators) for group in groups)
+        watcher.starts("cells", total)
+        kept = _by_place(ledger.rows)
+        tasks = [replace(group, kept=kept.get(_key(group.place), frozenset())) for group in groups]
+        for index, done in _run_all(tasks, options.jobs):
+            ledger.append(done.rows)
+            digests[index] = done.digests
+            watcher.advanced(len(done.digests))
+    except KeyboardInterrupt:
+        interrupted = True
+    rows = [ledger.rows[digest] for group in digests for digest in group]
+    result = SweepResult(_facts(scenario, rows, time.perf_counter() - start_s), rows)
+    _write(options.folder, result)
+    if interrupted:
+        raise SweepInterruptedError(result)
+    return result
+
+
+def _groups(scenario: SweepScenario, options: SweepOptions, watcher: SweepWatcher) -> list[Group]:
+    """The groups of the grid in its order, cut to the limit, each with its capacity."""
+    rule = scenario.capacity
+    ledger = Ledger(options.folder / CAPACITIES)
+    kept = frozenset(ledger.rows)
+    settings = list(settings_of(scenario))
+    tasks = [CapacityTask(setting, rule.allocator, rule.seeds, kept) for setting in settings]
+    capacities: dict[int, Row] = {}
+    watcher.starts("capacities", len(tasks))
+    for index, done in _run_all(tasks, options.jobs):
+        ledger.append(done.rows)
+        capacities[index] = ledger.rows[done.digests[0]]
+        watcher.advanced(1)
+    grid = scenario.grid
+    groups = [
+        Group(setting, load, seed, grid.allocators, capacities[index])
+        for index, setting in enumerate(settings)
+        for load in grid.loads
+        for seed in range(grid.seeds)
+    ]
+    return groups if options.limit_cells is None else _first(groups, options.limit_cells)
+
+
+def _first(groups: list[Group], num_cells: int) -> list[Group]:
+    """The groups of the first cells; the last one may be cut."""
+    kept = []
+    for group in groups:
+        if num_cells <= 0:
+            break
+        kept.append(replace(group, allocators=group.allocators[:num_cells]))
+        num_cells -= len(group.allocators)
+    return kept
+
+
+def _by_place(rows: dict[str, Row]) -> dict[str, frozenset[str]]:
+    """The digests that are recorded for each group, so that a task takes only its own along."""
+    found: dict[str, set[str]] = {}
+    for digest, row in rows.items():
+        found.setdefault(_key(row), set()).add(digest)
+    return {key: frozenset(digests) for key, digests in found.items()}
+
+
+def _key(place: Row) -> str:
+    return repr([place[name] for name in ("model", "mix", "load", "seed")])
+
+
+def _run_all(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[int, Done]]:
+    """(index, what it found) of each task as it ends: here, or on several processes."""
+    if jobs == 1:
+        for index, task in enumerate(tasks):
+            yield index, task.run()
+        return
+    parallel = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered")
+    yield from parallel(delayed(_numbered)(index, task) for index, task in enumerate(tasks))
+
+
+def _numbered(index: int, task: Task) -> tuple[int, Done]:
+    return index, run_task(task)
+
+
+def _facts(scenario: SweepScenario, rows: list[Row], wall_seconds: float) -> dict[str, Any]:
+    """What was run, by the names of the JSON contract."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "twinpool_version": TWINPOOL_VERSION,
+        "command": "sweep",
+        "seed": 0,
+        "seeds": scenario.grid.seeds,
+        "scenario": scenario.name,
+        "scenario_digest": hashlib.sha256(repr(scenario).encode()).hexdigest(),
+        "slo": scenario.grid.slo,
+        "wall_seconds": wall_seconds,
+        "cells": len(rows),
+        "failed_cells": sum(row["error"] is not None for row in rows),
+    }
+
+
+def _write(folder: Path, result: SweepResult) -> None:
+    (folder / FACTS).write_text(json.dumps(result.facts, indent=1) + "\n", encoding="utf-8")
+    if result.rows:
+        write_results(folder / RESULTS, result.rows)

@@ -1,0 +1,225 @@
+"""What a worker does for a sweep: measure a capacity, or run the cells that share a trace."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+from dataclasses import asdict, dataclass, replace
+from multiprocessing import parent_process
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from scenarios.cell import Cell, simulate
+from scenarios.errors import UserError
+from traces.transform import superpose
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from scenarios.machine import Machine
+    from scenarios.sweep_scenario import Mix, SweepScenario
+    from sim.metric import Slo
+    from traces.record import Trace
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a task found.
+
+    Attributes:
+        digests: Of every cell of the task, in its order.
+        rows: Those of its cells that had not been recorded before.
+    """
+
+    digests: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+class Task(Protocol):
+    """A piece of a sweep, small enough to send to another process."""
+
+    def run(self) -> Done:
+        """Do it; a cell that fails is recorded with its error."""
+
+
+def run_task(task: Task) -> Done:
+    """Run a task in a worker; an interrupt is for the parent, which ends it."""
+    if parent_process() is not None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return task.run()
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What the cells of a task have in common, apart from the trace's rate and seed.
+
+    Attributes:
+        model: Name of the model.
+        mix_name: Name of the mix.
+        machine: The model on the device.
+        mix: The traffic.
+        scheduler: `NAME[:key=value,...]`.
+        slo: What a request must reach to count for goodput.
+    """
+
+    model: str
+    mix_name: str
+    machine: Machine
+    mix: Mix
+    scheduler: str
+    slo: Slo
+
+    def cell(self, allocator: str) -> Cell:
+        """The cell of an allocator."""
+        return Cell(self.machine, allocator, self.scheduler, self.slo)
+
+
+def settings_of(scenario: SweepScenario) -> Iterator[Setting]:
+    """One setting a (model, mix), in the order of the scenario."""
+    for model in scenario.grid.models:
+        machine = scenario.machine(model)
+        for name, mix in scenario.mixes.items():
+            yield Setting(model, name, machine, mix, scenario.grid.scheduler, scenario.slo)
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityTask:
+    """Measures the capacity of (model, mix): the rate at which a backlog is served.
+
+    Attributes:
+        setting: Model and mix.
+        allocator: Who serves it.
+        seeds: Traces in the backlog.
+        kept: Digests of the capacities that are recorded.
+    """
+
+    setting: Setting
+    allocator: str
+    seeds: int
+    kept: frozenset[str]
+
+    def run(self) -> Done:
+        """See `Task.run`."""
+        setting = self.setting
+        row: Row = {"model": setting.model, "mix": setting.mix_name}
+        try:
+            trace = _backlog(setting.mix, self.seeds)
+            cell = setting.cell(self.allocator)
+            digest = _digest(row, cell.digest(trace.digest()))
+            if digest in self.kept:
+                return Done((digest,), ())
+            rate_rps = simulate(cell, trace).metrics["throughput_rps"]
+            if not rate_rps:
+                raise UserError(f"{self.allocator} serves nothing of {setting.mix_name}")  # noqa: TRY301
+        except Exception as error:  # noqa: BLE001 - recorded with its cells, which fail for it
+            digest = _digest(row, repr((asdict(setting), self.allocator, self.seeds)))
+            return Done((digest,), ({**row, "digest": digest, "error": _said(error)},))
+        return Done((digest,), ({**row, "digest": digest, "capacity_rps": rate_rps},))
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The cells of one (model, mix, load, seed): they share a trace.
+
+    Attributes:
+        setting: Model and mix.
+        load: The rate, in multiples of the capacity.
+        seed: Seed of the trace.
+        allocators: One cell each.
+        capacity: The row of the capacity's measurement.
+        kept: Digests of the cells of this group that are recorded.
+    """
+
+    setting: Setting
+    load: float
+    seed: int
+    allocators: tuple[str, ...]
+    capacity: Row
+    kept: frozenset[str] = frozenset()
+
+    @property
+    def place(self) -> Row:
+        """What names the group in a table."""
+        setting = self.setting
+        names = {"model": setting.model, "mix": setting.mix_name}
+        return {**names, "load": self.load, "seed": self.seed}
+
+    def run(self) -> Done:
+        """See `Task.run`."""
+        try:
+            rate_rps = self._rate_rps()
+            trace = self.setting.mix.load_at(rate_rps, self.seed)
+        except Exception as error:  # noqa: BLE001 - recorded with each cell, which fails for it
+            return self._failed(error)
+        trace_digest = trace.digest()
+        facts = {
+            "capacity_rps": self.capacity["capacity_rps"],
+            "rate_rps": rate_rps,
+            "requests": len(trace),
+            "budget_bytes": self.setting.machine.budget_bytes,
+            "trace_digest": trace_digest,
+        }
+        cells = [self.setting.cell(allocator) for allocator in self.allocators]
+        digests = tuple(_digest(self.place, cell.digest(trace_digest)) for cell in cells)
+        rows = tuple(
+            {**self._names(cell.allocator, digest), **facts, **_outcome(cell, trace)}
+            for cell, digest in zip(cells, digests, strict=True)
+            if digest not in self.kept
+        )
+        return Done(digests, rows)
+
+    def _rate_rps(self) -> float:
+        if "error" in self.capacity:
+            raise UserError(f"the capacity could not be measured: {self.capacity['error']}")
+        return self.load * float(self.capacity["capacity_rps"])
+
+    def _failed(self, error: Exception) -> Done:
+        """Every cell fails for the same reason."""
+        cells = [self.setting.cell(allocator) for allocator in self.allocators]
+        digests = tuple(_digest(self.place, cell.digest(_said(error))) for cell in cells)
+        rows = tuple(
+            {**self._names(cell.allocator, digest), "error": _said(error)}
+            for cell, digest in zip(cells, digests, strict=True)
+            if digest not in self.kept
+        )
+        return Done(digests, rows)
+
+    def _names(self, allocator: str, digest: str) -> Row:
+        return {**self.place, "allocator": allocator, "digest": digest}
+
+
+def _backlog(mix: Mix, seeds: int) -> Trace:
+    """The traces of some seeds one after the other, with every request there at the start."""
+    traces = [mix.load(seed) for seed in range(seeds)]
+    at_once = [replace(trace, arrival_ns=np.zeros(len(trace), np.int64)) for trace in traces]
+    return superpose(at_once)
+
+
+def _outcome(cell: Cell, trace: Trace) -> Row:
+    """The figures of a cell, or the error that ended it."""
+    try:
+        metrics = simulate(cell, trace).metrics
+    except Exception as error:  # noqa: BLE001 - a failing cell is recorded and stops no other
+        return {"error": _said(error)}
+    return {"error": None, **dict(_flat(metrics))}
+
+
+def _flat(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Figures by one name each: `waste: {internal_pct}` becomes `waste_internal_pct`."""
+    for name, value in metrics.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}_")
+        else:
+            yield prefix + name, value
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _digest(place: Row, described: str) -> str:
+    """SHA-256 (hex) of a cell by its place too: two places may hold the same work."""
+    return hashlib.sha256(repr((place, described)).encode()).hexdigest()

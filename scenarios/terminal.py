@@ -1,0 +1,158 @@
+"""What a person at a terminal sees of a command: progress, notes, tables, JSON."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from scenarios.errors import UserError
+from scenarios.report import write_report
+from scenarios.sweep_table import sweep_table
+from scenarios.tables import list_lines, replay_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from scenarios.listing import Item
+    from scenarios.replay import ReplayInterruptedError
+    from scenarios.result import ReplayResult
+    from scenarios.sweep import SweepInterruptedError, SweepResult
+
+
+class RunBars:
+    """Progress bars, one a run; a `scenarios.replay.Watcher`."""
+
+    def __init__(self, progress: Progress, names: tuple[str, ...], total: int) -> None:
+        self._progress = progress
+        self._tasks = [progress.add_task(name, total=total) for name in names]
+
+    def advanced(self, run: int, ended: int) -> None:
+        """See `scenarios.replay.Watcher`."""
+        self._progress.update(self._tasks[run], completed=ended)
+
+    def stop(self) -> None:
+        """Leave the terminal to other output."""
+        self._progress.stop()
+
+
+class StageBars:
+    """Progress bars, one a stage; a `scenarios.sweep.SweepWatcher`."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def starts(self, stage: str, total: int) -> None:
+        """See `scenarios.sweep.SweepWatcher`."""
+        self._task = self._progress.add_task(stage, total=total)
+
+    def advanced(self, pieces: int) -> None:
+        """See `scenarios.sweep.SweepWatcher`."""
+        self._progress.advance(self._task, pieces)
+
+    def stop(self) -> None:
+        """Leave the terminal to other output."""
+        self._progress.stop()
+
+
+@contextmanager
+def run_bars(names: tuple[str, ...], total: int, *, quiet: bool) -> Iterator[RunBars]:
+    """A bar a run."""
+    with _progress(quiet=quiet) as progress:
+        yield RunBars(progress, names, total)
+
+
+@contextmanager
+def stage_bars(*, quiet: bool) -> Iterator[StageBars]:
+    """A bar a stage, with the time left."""
+    with _progress(quiet=quiet) as progress:
+        yield StageBars(progress)
+
+
+def _progress(*, quiet: bool) -> Progress:
+    """Bars on stderr, only on a terminal."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console, disable=quiet or not console.is_terminal)
+
+
+def make_folder(folder: Path) -> Path:
+    """Make a result folder.
+
+    Raises:
+        UserError: If it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"cannot write to {folder} ({error.strerror}): name another --out"
+        ) from None
+    return folder
+
+
+def show_items(items: list[Item]) -> None:
+    """Print what there is to choose from."""
+    console = Console(soft_wrap=True)
+    for line in list_lines(items):
+        console.print(line, highlight=False)
+
+
+def show_replay(result: ReplayResult, folder: Path | None, *, as_json: bool) -> None:
+    """Print a result, and write it to its folder."""
+    if folder is not None:
+        (folder / "result.json").write_text(json.dumps(result.to_json(), indent=1) + "\n")
+        if result.runs:
+            write_report(result, folder / "report.html")
+    if as_json:
+        print_json(result.to_json())
+    elif result.runs:
+        console = Console()
+        for table in replay_tables(result, console.width):
+            console.print(table)
+
+
+def show_sweep(result: SweepResult, *, as_json: bool) -> None:
+    """Print a sweep: every row as JSON, or a line an allocator for people."""
+    if as_json:
+        print_json(result.to_json())
+    elif result.rows:
+        Console().print(sweep_table(result))
+
+
+def say_replay_interrupted(
+    interruption: ReplayInterruptedError, names: tuple[str, ...], folder: Path | None
+) -> None:
+    """Say how far a replay came and where that is kept."""
+    done = len(interruption.partial.runs)
+    kept = f"; they are kept in {folder}, repeat the command to go on" if folder else ""
+    say(f"interrupted: {done} of {len(names)} runs are done{kept}")
+
+
+def say_sweep_interrupted(interruption: SweepInterruptedError, folder: Path) -> None:
+    """Say how far a sweep came and where that is kept."""
+    done = interruption.partial.facts["cells"]
+    say(
+        f"interrupted: {done} cells are done;"
+        f" they are kept in {folder}, repeat the command to go on"
+    )
+
+
+def print_json(result: dict[str, Any]) -> None:
+    """Print the one object of `--json`."""
+    typer.echo(json.dumps(result, indent=1, allow_nan=False))
+
+
+def say(sentence: str) -> None:
+    """Say a sentence on stderr."""
+    typer.echo(f"twinpool: {sentence}", err=True)
