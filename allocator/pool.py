@@ -122,19 +122,18 @@ class Pool:
         """
         if count > self.num_free:
             raise ValueError(f"pool {self.name}: {count} pages asked, {self.num_free} are free")
+        if not count:
+            return []
         self.num_free -= count
-        lists = self._lists
-        runs: list[Run] = []
-        while count:
-            spread = self.placement is Placement.SPREAD
+        lists, spread = self._lists, self.placement is Placement.SPREAD
+        num_free = lists.most_free() if spread else lists.least_free()
+        runs = self._take_part(num_free, count)
+        count -= num_free
+        while count > 0:
             num_free = lists.most_free() if spread else lists.least_free()
-            span = lists.pop(num_free)
-            taken = min(count, num_free)
-            if taken < num_free:
-                lists.add(span, num_free - taken)
-            for first, length in self._take_lowest(span, num_free, taken):
+            for first, length in self._take_part(num_free, count):
                 append_run(runs, first, length)  # spans side by side make one run
-            count -= taken
+            count -= num_free
         return runs
 
     def give(self, runs: Iterable[Run]) -> None:
@@ -230,21 +229,21 @@ class Pool:
         self.num_free += num_live
         return pages_of_runs(taken)
 
-    def _take_lowest(self, span: int, num_free: int, count: int) -> list[Run]:
-        """Take the lowest free pages of a span, which has `num_free`."""
-        size = self.geometry.pages_per_span
-        free, first = self._free[span], span * size
+    def _take_part(self, num_free: int, count: int) -> list[Run]:
+        """Take the lowest pages of a span with so many free, all of them if that is too few."""
+        span = self._lists.pop(num_free, num_free - count)
+        free, first = self._free[span], span * self.geometry.pages_per_span
+        if count >= num_free:
+            self._free[span] = 0
+            return list(runs_of_mask(free, first))
         if count == 1:
             lowest = free & -free
             self._free[span] = free ^ lowest
             return [(first + lowest.bit_length() - 1, 1)]
-        if num_free == size:  # an empty span: its pages are one run
-            self._free[span] = free >> count << count
-            return [(first, count)]
         runs = _first_of(runs_of_mask(free, first), count)
-        for start, length in runs:
-            free ^= ((1 << length) - 1) << start - first
-        self._free[span] = free
+        last, length = runs[-1]
+        end = last + length - first
+        self._free[span] = free >> end << end
         return runs
 
     def _free_part(self, span: int, offset: int, count: int) -> None:

@@ -39,12 +39,17 @@ class SpanLists:
         if not spans:
             self._occupied ^= 1 << num_free
 
-    def pop(self, num_free: int) -> int:
-        """Take a span with so many free pages out of its list."""
+    def pop(self, num_free: int, num_left: int = 0) -> int:
+        """Take a span with so many free pages out of its list; list it with those left, if any."""
         spans = self._by_free[num_free]
         span = spans.pop()
         if not spans:
             self._occupied ^= 1 << num_free
+        if num_left > 0:
+            spans = self._by_free[num_left]
+            self._position[span] = len(spans)
+            spans.append(span)
+            self._occupied |= 1 << num_left
         return span
 
     def least_free(self) -> int:
