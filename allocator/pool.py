@@ -119,8 +119,7 @@ class Pool:
             raise ValueError(f"pool {self.name}: {count} spans asked, {can_go} can go")
         granules, size = self.geometry.granules_per_span, self.geometry.pages_per_span
         for _ in range(count):
-            span = self._lists.first_empty()
-            self._lists.remove(span, size)
+            span = self._lists.pop(size)
             self._backing.unmap(self.slab, span * granules, granules)
             self._free[span] = 0
             heapq.heappush(self._absent, span)
@@ -135,13 +134,18 @@ class Pool:
         """
         if count > self.num_free:
             raise ValueError(f"pool {self.name}: {count} pages asked, {self.num_free} are free")
+        if not count:
+            return []
         self.num_free -= count
-        lists = self._lists
-        runs: list[Run] = []
-        while count:
-            spread = self.placement is Placement.SPREAD
+        lists, spread = self._lists, self.placement is Placement.SPREAD
+        num_free = lists.most_free() if spread else lists.least_free()
+        runs = self._take_part(num_free, count)
+        count -= num_free
+        while count > 0:
             num_free = lists.most_free() if spread else lists.least_free()
-            count -= self._take_from(lists.first(num_free), count, runs)
+            for first, length in self._take_part(num_free, count):
+                append_run(runs, first, length)  # spans side by side make one run
+            count -= num_free
         return runs
 
     def give(self, runs: Iterable[Run]) -> None:
@@ -237,34 +241,25 @@ class Pool:
         self.num_free += num_live
         return pages_of_runs(taken)
 
-    def _take_from(self, span: int, most: int, runs: list[Run]) -> int:
-        """Take up to so many of a span's lowest free pages; returns how many."""
-        num_free = self._free[span].bit_count()
-        count = min(most, num_free)
-        if not count:
-            return 0
-        self._lists.remove(span, num_free)
-        if count < num_free:
-            self._lists.add(span, num_free - count)
-        for first, length in self._take_lowest(span, num_free, count):
-            append_run(runs, first, length)  # spans side by side make one run
-        return count
+    def _take_part(self, num_free: int, count: int) -> list[Run]:
+        """Take the lowest pages of a span with so many free, all of them if that is too few."""
+        span = self._lists.pop(num_free, num_free - count)
+        return self._take_lowest(span, num_free, count)
 
     def _take_lowest(self, span: int, num_free: int, count: int) -> list[Run]:
-        """Take the lowest free pages of a span, which has `num_free`."""
-        size = self.geometry.pages_per_span
-        free, first = self._free[span], span * size
+        """Take the lowest pages of a span that has so many free; its list is seen to."""
+        free, first = self._free[span], span * self.geometry.pages_per_span
+        if count >= num_free:
+            self._free[span] = 0
+            return list(runs_of_mask(free, first))
         if count == 1:
             lowest = free & -free
             self._free[span] = free ^ lowest
             return [(first + lowest.bit_length() - 1, 1)]
-        if num_free == size:  # an empty span: its pages are one run
-            self._free[span] = free >> count << count
-            return [(first, count)]
         runs = _first_of(runs_of_mask(free, first), count)
-        for start, length in runs:
-            free ^= ((1 << length) - 1) << start - first
-        self._free[span] = free
+        last, length = runs[-1]
+        end = last + length - first
+        self._free[span] = free >> end << end
         return runs
 
     def _free_part(self, span: int, offset: int, count: int) -> None:

@@ -39,9 +39,18 @@ class SpanLists:
         if not spans:
             self._occupied ^= 1 << num_free
 
-    def first(self, num_free: int) -> int:
-        """The span with so many free pages that is taken from first."""
-        return self._by_free[num_free][-1]
+    def pop(self, num_free: int, num_left: int = 0) -> int:
+        """Take a span with so many free pages out of its list; list it with those left, if any."""
+        spans = self._by_free[num_free]
+        span = spans.pop()
+        if not spans:
+            self._occupied ^= 1 << num_free
+        if num_left > 0:
+            spans = self._by_free[num_left]
+            self._position[span] = len(spans)
+            spans.append(span)
+            self._occupied |= 1 << num_left
+        return span
 
     def first_empty(self) -> int:
         """The empty span that would be taken from first."""
