@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from allocator.backing import DEFAULT_GRANULE_BYTES, HostBacking
+from allocator.interface import OutOfMemoryError
 from allocator.managers.avmp import AvmpManager, AvmpOptions
 from allocator.registry import known_managers
 from allocator.spec import CacheGroup, CacheKind, CacheSpec, align_up
@@ -53,10 +54,13 @@ def manager(request: pytest.FixtureRequest, manager_name: str) -> CacheManager:
     """A manager half of whose KV pages are live, scattered by releases."""
     design = known_managers()[manager_name]
     made = design(SPEC, memory(request.param), design.Options())
-    for sequence in range(1000, 1000 + request.param // 100):
-        made.admit(sequence, 75 * PAGE_TOKENS)
-        if sequence % 3 == 0:
-            made.release(sequence)
+    try:
+        for sequence in range(1000, 1000 + request.param // 100):
+            made.admit(sequence, 75 * PAGE_TOKENS)
+            if sequence % 3 == 0:
+                made.release(sequence)
+    except OutOfMemoryError:
+        pytest.skip("reserves greatest lengths, so memory holds too few sequences to compare")
     return made
 
 
