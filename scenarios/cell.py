@@ -14,7 +14,7 @@ from scenarios.host_cost import host_ns_per_op
 from scenarios.result import RunResult
 from scenarios.version import code_digest
 from sim.costs.roofline import RooflineExecutor
-from sim.engine import Engine, Wiring
+from sim.engine import SAMPLES_PER_TRACE, Engine, Wiring
 from sim.metric import measure
 from sim.scheduler import known_schedulers
 
@@ -36,12 +36,14 @@ class Cell:
         allocator: `NAME[:key=value,...]`.
         scheduler: `NAME[:key=value,...]`.
         slo: What a request must reach to count for goodput.
+        num_samples: Samples of occupancy between the first arrival and the last, at most.
     """
 
     machine: Machine
     allocator: str
     scheduler: str
     slo: Slo
+    num_samples: int = SAMPLES_PER_TRACE
 
     def digest(self, trace_digest: str) -> str:
         """SHA-256 (hex) of everything that determines a result, the code included."""
@@ -65,7 +67,8 @@ class Cell:
         """The parts of an engine; errors as in `build_manager`, for the scheduler too."""
         scheduler = choose("scheduler", self.scheduler, known_schedulers())
         executor = RooflineExecutor(self.machine.model_costs, self.machine.device_costs)
-        return Wiring(self.build_manager(), scheduler.design(scheduler.options), executor)
+        manager, plan = self.build_manager(), scheduler.design(scheduler.options)
+        return Wiring(manager, plan, executor, self.num_samples)
 
 
 def simulate(

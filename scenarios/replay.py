@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from multiprocessing import Manager, parent_process
+from multiprocessing import Manager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from joblib import Parallel, delayed
+from joblib import delayed
 
 from scenarios.cell import Cell, run_cell
 from scenarios.device import load_device
 from scenarios.errors import UserError
 from scenarios.machine import MachineOptions, machine_of
 from scenarios.model import load_model
+from scenarios.processes import results_as_they_end
 from scenarios.result import ReplayResult, RunResult
 from scenarios.store import load_run, save_run
 from scenarios.version import SCHEMA_VERSION, TWINPOOL_VERSION
@@ -172,10 +172,8 @@ def _run_all(
         return
     jobs = min(len(to_run), os.cpu_count() or 1)
     with _listening(watcher) as messages:
-        parallel = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered")
-        yield from parallel(
-            delayed(_run_in_worker)(index, cells[index], trace, messages) for index in to_run
-        )
+        calls = (delayed(_run_in_worker)(i, cells[i], trace, messages) for i in to_run)
+        yield from results_as_they_end(calls, jobs)
 
 
 def _teller(watcher: Watcher | None, index: int) -> Callable[[int], None] | None:
@@ -185,9 +183,7 @@ def _teller(watcher: Watcher | None, index: int) -> Callable[[int], None] | None
 def _run_in_worker(
     index: int, cell: Cell, trace: Trace, messages: Queue[tuple[int, int]]
 ) -> tuple[int, RunResult]:
-    """Run a cell in a process of its own; an interrupt is for the parent, which ends it."""
-    if parent_process() is not None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Run a cell in a process of its own."""
     reported = 0
 
     def tell(ended: int) -> None:

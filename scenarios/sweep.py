@@ -8,10 +8,11 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from joblib import Parallel, delayed
+from joblib import delayed
 
+from scenarios.processes import results_as_they_end
 from scenarios.sweep_store import RESULTS, Ledger, write_results
-from scenarios.sweep_task import CapacityTask, Group, run_task, settings_of
+from scenarios.sweep_task import CapacityTask, Group, settings_of
 from scenarios.version import SCHEMA_VERSION, TWINPOOL_VERSION
 
 if TYPE_CHECKING:
@@ -165,12 +166,12 @@ def _run_all(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[int, Done]]:
         for index, task in enumerate(tasks):
             yield index, task.run()
         return
-    parallel = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered")
-    yield from parallel(delayed(_numbered)(index, task) for index, task in enumerate(tasks))
+    calls = (delayed(_numbered)(index, task) for index, task in enumerate(tasks))
+    yield from results_as_they_end(calls, jobs)
 
 
 def _numbered(index: int, task: Task) -> tuple[int, Done]:
-    return index, run_task(task)
+    return index, task.run()
 
 
 def _facts(scenario: SweepScenario, rows: list[Row], wall_seconds: float) -> dict[str, Any]:

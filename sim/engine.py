@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from traces.record import Request, Trace
 
 SAMPLES_PER_TRACE = 2000
-"""Occupancy is sampled about this often between the first arrival and the last."""
+"""Occupancy is sampled about this often between the first arrival and the last, unless told."""
 
 SAMPLES_PER_INTERVAL = 4 * SAMPLES_PER_TRACE
 """After so many samples the interval doubles, so that a long drain does not fill the log."""
@@ -30,15 +30,23 @@ SAMPLES_PER_INTERVAL = 4 * SAMPLES_PER_TRACE
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """The exchangeable parts of a run."""
+    """The exchangeable parts of a run, and how often its memory is looked at.
+
+    Attributes:
+        manager: The allocator.
+        scheduler: Decides who runs.
+        executor: Prices steps.
+        num_samples: Samples of occupancy between the first arrival and the last, at most.
+    """
 
     manager: CacheManager
     scheduler: Scheduler
     executor: StepExecutor
+    num_samples: int = SAMPLES_PER_TRACE
 
 
-def sample_interval_ns(trace: Trace) -> int:
-    """The shortest of 1, 2, 5 x 10^k ns that takes at most 2000 samples of the arrivals.
+def sample_interval_ns(trace: Trace, num_samples: int = SAMPLES_PER_TRACE) -> int:
+    """The shortest of 1, 2, 5 x 10^k ns that takes at most so many samples of the arrivals.
 
     Traces whose requests all arrive at once, or without arrival times, are sampled each simulated
     second: how long they run is not known, but not a matter of milliseconds.
@@ -49,7 +57,7 @@ def sample_interval_ns(trace: Trace) -> int:
     interval_ns = 10**6
     while True:
         for factor in (1, 2, 5):
-            if interval_ns * factor * SAMPLES_PER_TRACE >= span_ns:
+            if interval_ns * factor * num_samples >= span_ns:
                 return interval_ns * factor
         interval_ns *= 10
 
@@ -70,7 +78,7 @@ class Engine:
         self._arrivals = arrivals_of(trace)
         self._on_progress = on_progress
         self._start_ns = 0 if trace.arrival_ns is None else int(trace.arrival_ns[0])
-        self.log = EventLog(_header(trace, wiring.manager))
+        self.log = EventLog(_header(trace, wiring))
         self._batch = Batch(wiring.manager, self.log)
         self._arrived = self.env.event()
         self._num_arrived = 0
@@ -176,10 +184,11 @@ class Engine:
         self.log.append(int(self.env.now), EventKind.END, NO_SUBJECT, *values)
 
 
-def _header(trace: Trace, manager: CacheManager) -> LogHeader:
-    usage = manager.usage()
+def _header(trace: Trace, wiring: Wiring) -> LogHeader:
+    usage = wiring.manager.usage()
+    interval_ns = sample_interval_ns(trace, wiring.num_samples)
     pools = tuple(PoolHeader(pool.name, pool.page_bytes) for pool in usage.pools)
-    return LogHeader(len(trace), usage.budget_bytes, sample_interval_ns(trace), pools)
+    return LogHeader(len(trace), usage.budget_bytes, interval_ns, pools)
 
 
 def _stranded_bytes(usage: Usage, short_pool: int | None) -> int:

@@ -1,0 +1,41 @@
+"""Work on several processes, which leave an interrupt to the one that started them."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from joblib import Parallel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+def results_as_they_end(calls: Iterable[Any], jobs: int) -> Iterator[Any]:
+    """Run joblib's delayed calls on so many processes; yields what they return as they end.
+
+    An interrupt ends this process's loop, and joblib then ends the others.
+    """
+    parallel = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered")
+    with _ignoring_interrupts():
+        results = parallel(calls)
+    yield from results
+
+
+@contextmanager
+def _ignoring_interrupts() -> Iterator[None]:
+    """Processes started meanwhile ignore interrupts for good, from their first instruction on.
+
+    A worker that only ignored them once it runs our code would print a traceback if the user
+    interrupted while it still imports.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may change how signals are handled
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
