@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from allocator.integrity import check
@@ -96,7 +96,8 @@ class HostBacking:
         self.num_granules = budget_bytes // granule_bytes
         self._mapped: list[bytearray] = []
         self._num_mapped = 0
-        self._counters = BackingCounters()
+        self._counts = dict.fromkeys(BackingCounters.__slots__, 0)
+        self._counters: BackingCounters | None = None  # made again once a count has changed
 
     @property
     def num_free_granules(self) -> int:
@@ -116,16 +117,12 @@ class HostBacking:
                 f"{num_granules} granules asked, {self.num_free_granules} of the budget left"
             )
         self._flip(slab, first_granule, num_granules, to=1)
-        done = self._counters
-        mapped = done.mapped_granules + num_granules
-        self._counters = replace(done, maps=done.maps + 1, mapped_granules=mapped)
+        self._count(maps=1, mapped_granules=num_granules)
 
     def unmap(self, slab: int, first_granule: int, num_granules: int) -> None:
         """Count a run of granules as given back; see `Backing.unmap`."""
         self._flip(slab, first_granule, num_granules, to=0)
-        done = self._counters
-        unmapped = done.unmapped_granules + num_granules
-        self._counters = replace(done, unmaps=done.unmaps + 1, unmapped_granules=unmapped)
+        self._count(unmaps=1, unmapped_granules=num_granules)
 
     def copy_pages(self, slab: int, page_bytes: int, pairs: Sequence[tuple[int, int]]) -> None:
         """Count pages as copied, all of them in mapped memory; see `Backing.copy_pages`."""
@@ -134,18 +131,18 @@ class HostBacking:
             last = (offset + page_bytes - 1) // self.granule_bytes
             if not all(self._mapped[slab][first : last + 1]):
                 raise ValueError(f"slab {slab}: the page at {offset} is not mapped")
-        done = self._counters
-        copied = done.copied_bytes + len(pairs) * page_bytes
-        self._counters = replace(done, copies=done.copies + 1, copied_bytes=copied)
+        self._count(copies=1, copied_bytes=len(pairs) * page_bytes)
 
     def counters(self) -> BackingCounters:
-        """What was asked so far."""
+        """What was asked so far; the same object as long as nothing is asked."""
+        if self._counters is None:
+            self._counters = BackingCounters(**self._counts)
         return self._counters
 
     def check_integrity(self) -> None:
         """Raise AssertionError if the books contradict each other."""
         mapped = sum(sum(slab) for slab in self._mapped)
-        done = self._counters
+        done = self.counters()
         check(mapped == self._num_mapped, "backing: mapped granules miscounted")
         check(mapped <= self.num_granules, "backing: mapped beyond the budget")
         balance = done.mapped_granules - done.unmapped_granules
@@ -158,3 +155,8 @@ class HostBacking:
             raise ValueError(f"slab {slab}: granules {first} to {first + count - 1} cannot flip")
         self._mapped[slab][first : first + count] = bytes([to]) * count
         self._num_mapped += count if to else -count
+
+    def _count(self, **more: int) -> None:
+        for name, amount in more.items():
+            self._counts[name] += amount
+        self._counters = None

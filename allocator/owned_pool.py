@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from allocator.integrity import check
 from allocator.pool import Pool
-from allocator.run import num_pages_of
+from allocator.run import append_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,14 +42,14 @@ class OwnedPool(Pool):
         if self.owner is None or count > self.num_free:
             return super().take(count)
         runs: list[Run] = []
+        left = count
         if self.owner in self._open:
-            runs += self._take_from(self._open[self.owner], count)
-        while self.num_empty_spans and (left := count - num_pages_of(runs)):
+            left -= self._take_from(self._open[self.owner], left, runs)
+        while left and self.num_empty_spans:
             self._open[self.owner] = self._lists.first_empty()
-            runs += self._take_from(self._open[self.owner], left)
-        taken = num_pages_of(runs)
-        self.num_free -= taken
-        return runs + super().take(count - taken)
+            left -= self._take_from(self._open[self.owner], left, runs)
+        self.num_free -= count - left
+        return runs + super().take(left)
 
     def forget(self, owner: int) -> None:
         """Leave what an owner opened to the others; its pages have been given back."""
@@ -61,12 +61,15 @@ class OwnedPool(Pool):
         spans = list(self._open.values())
         check(len(set(spans)) == len(spans), f"pool {self.name}: a span is open for two")
 
-    def _take_from(self, span: int, most: int) -> list[Run]:
-        """Take up to so many of a span's lowest free pages."""
+    def _take_from(self, span: int, most: int, runs: list[Run]) -> int:
+        """Add up to so many of a span's lowest free pages to some runs; returns how many."""
         num_free = self._free[span].bit_count()
         if not num_free:
-            return []
+            return 0
+        count = min(most, num_free)
         self._lists.remove(span, num_free)
-        if most < num_free:
-            self._lists.add(span, num_free - most)
-        return self._take_lowest(span, num_free, most)
+        if count < num_free:
+            self._lists.add(span, num_free - count)
+        for first, length in self._take_lowest(span, num_free, count):
+            append_run(runs, first, length)
+        return count

@@ -42,8 +42,3 @@ def append_run(runs: list[Run], first: int, count: int) -> None:
             runs[-1] = (last_first, last_count + count)
             return
     runs.append((first, count))
-
-
-def num_pages_of(runs: Iterable[Run]) -> int:
-    """Pages of some runs, counted."""
-    return sum(count for _, count in runs)
