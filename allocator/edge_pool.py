@@ -79,6 +79,8 @@ class EdgePool:
         check(self._holes <= set(self._lowest), f"pool {self.name}: a hole is lost")
         beyond = any(page >= self.num_pages for page in self._holes)
         check(not beyond, f"pool {self.name}: a hole lies beyond the edge")
+        fallen = self.num_pages - 1 not in self._holes
+        check(fallen, f"pool {self.name}: the page below the edge is a hole")
 
     def check_live(self, pages: set[int]) -> None:
         """Raise AssertionError unless exactly these pages are taken."""
