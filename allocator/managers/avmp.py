@@ -53,7 +53,7 @@ class AvmpOptions:
         },
     )
     batch: int = field(
-        default=128,
+        default=32,
         metadata={"help": "granules that a migration takes if they are empty (trigger=failure)"},
     )
     direction: Direction = field(
@@ -73,12 +73,12 @@ class AvmpOptions:
         metadata={"help": "pack: fill the fullest span first; spread: the emptiest"},
     )
     span: int = field(
-        default=8,
+        default=4,
         metadata={"help": "granules mapped together at least; larger spans, fewer mappings"},
     )
     granularity: Granularity = field(
-        default=Granularity.GROUP,
-        metadata={"help": "what a page holds: one layer or a whole group"},
+        default=Granularity.LAYER,
+        metadata={"help": "what a page holds: one layer (finer spans) or a whole group"},
     )
 
     def __post_init__(self) -> None:

@@ -22,8 +22,8 @@ class StaticOptions:
         metadata={"help": "share of the budget for the state pool, between 0 and 1"},
     )
     granularity: Granularity = field(
-        default=Granularity.GROUP,
-        metadata={"help": "what a page holds: one layer or a whole group"},
+        default=Granularity.LAYER,
+        metadata={"help": "what a page holds: one layer (as the paper) or a whole group"},
     )
 
     def __post_init__(self) -> None:
