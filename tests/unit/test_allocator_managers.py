@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
@@ -18,6 +18,9 @@ MakeBacking = Callable[[int], HostBacking]
 KV = CacheGroup("kv", CacheKind.ATTENTION, 2, 64)  # 256-byte pages a layer, 4 tokens each
 SSM = CacheGroup("ssm", CacheKind.STATE, 3, 320)  # 320-byte pages a layer
 SPEC = CacheSpec((KV, SSM), page_tokens=4)
+
+
+BY_GROUP = StaticOptions(granularity=Granularity.GROUP)
 
 
 def test_the_registry_finds_every_design_in_order_of_name() -> None:
@@ -77,7 +80,7 @@ def test_the_state_share_is_rounded_down(
 
 
 def test_group_pages_hold_all_layers(host_backing: MakeBacking) -> None:
-    kv, state = StaticManager(SPEC, host_backing(10), StaticOptions()).usage().pools
+    kv, state = StaticManager(SPEC, host_backing(10), BY_GROUP).usage().pools
     assert (kv.page_bytes, kv.num_pages) == (512, 10)
     assert (state.page_bytes, state.num_pages) == (960, 5)
 
@@ -112,7 +115,7 @@ def test_a_page_of_padded_has_the_largest_size(host_backing: MakeBacking) -> Non
 
 
 def test_waste_is_told_apart(host_backing: MakeBacking) -> None:
-    manager = StaticManager(SPEC, host_backing(10), StaticOptions())
+    manager = StaticManager(SPEC, host_backing(10), BY_GROUP)
     manager.admit(0, 5)
     assert manager.usage() == Usage(
         budget_bytes=10240,
@@ -129,7 +132,7 @@ def test_waste_is_told_apart(host_backing: MakeBacking) -> None:
 
 @pytest.mark.parametrize("trigger", Trigger)
 def test_a_state_share_of_nothing_has_a_usage(host_backing: MakeBacking, trigger: Trigger) -> None:
-    options = AvmpOptions(state_ratio=0.01, trigger=trigger, span=1)
+    options = AvmpOptions(state_ratio=0.01, trigger=trigger, span=1, granularity=Granularity.GROUP)
     usage = AvmpManager(SPEC, host_backing(10), options).usage()
     assert [pool.num_pages for pool in usage.pools] == [20, 0]
     assert usage.reserve_bytes == usage.external_waste_bytes == 0
@@ -171,7 +174,7 @@ def test_state_alone_bounds_no_length(host_backing: MakeBacking) -> None:
 
 
 def test_out_of_memory_names_the_pool(host_backing: MakeBacking) -> None:
-    manager = StaticManager(SPEC, host_backing(10), StaticOptions(state_ratio=0.2))
+    manager = StaticManager(SPEC, host_backing(10), replace(BY_GROUP, state_ratio=0.2))
     manager.admit(0, 30)
     with pytest.raises(OutOfMemoryError, match="pool kv: 9 asked, 8 free, 8 at most") as caught:
         manager.admit(1, 33)
