@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from allocator.edge_pool import EdgePool
 from allocator.integrity import check
 from allocator.interface import UNBOUNDED_TOKENS, OutOfMemoryError
-from allocator.pooled import PooledManager
-from allocator.spec import CacheKind, Granularity
-from allocator.split import POOL_NAMES
+from allocator.spec import Granularity
+from allocator.split import POOL_NAMES, ByKindManager
 
 if TYPE_CHECKING:
     from allocator.backing import Backing
@@ -39,7 +38,7 @@ class TwoEndedOptions:
     )
 
 
-class TwoEndedManager(PooledManager):
+class TwoEndedManager(ByKindManager):
     """Whatever lies between the two edges is free for either kind, byte by byte.
 
     A release leaves a hole unless the page lay at the edge. Compaction moves the page at the edge
@@ -88,17 +87,10 @@ class TwoEndedManager(PooledManager):
         holes = any(pool.num_free for pool in self._pools)
         check(not (self._is_eager and holes), "eager compaction has left a hole")
 
-    def _page_bytes_by_pool(self) -> list[int]:
-        return [self._page_bytes(kind) for kind in self.spec.kinds()]
-
-    def _page_bytes(self, kind: CacheKind) -> int:
-        groups = zip(self.spec.groups, self._shapes, strict=True)
-        return max(shape.page_bytes for group, shape in groups if group.kind is kind)
-
     def _build(self) -> tuple[list[EdgePool], tuple[int, ...]]:  # type: ignore[override]
         kinds = self.spec.kinds()
         pools = [EdgePool(POOL_NAMES[kind], self._page_bytes(kind)) for kind in kinds]
-        return pools, tuple(kinds.index(group.kind) for group in self.spec.groups)
+        return pools, self._numbers()
 
     def _make_room(self, by_pool: list[int]) -> None:
         """Raise the edges by what the holes lack, after squeezing out spare holes if need be."""
