@@ -81,6 +81,7 @@ class Engine:
         self.log = EventLog(_header(trace, wiring))
         self._batch = Batch(wiring.manager, self.log)
         self._arrived = self.env.event()
+        self._counted = wiring.manager.backing.counters()
         self._num_arrived = 0
         self._num_noted = 0
 
@@ -118,16 +119,22 @@ class Engine:
             self._note_ended()
 
     def _plan(self) -> StepPlan:
-        """Plan a step; the mappings and copies made for it are priced with it."""
+        """Plan a step; the mappings and copies made for it are priced with it.
+
+        So are copies made since the last plan, when sequences were released. An unmapping at a
+        release is paid by the mapping that uses its granules later: the price of one covers both.
+        """
         backing = self._wiring.manager.backing
         before = backing.counters()
         plan = self._wiring.scheduler.plan(self._batch)
         after = backing.counters()
+        plan.copies = after.copies - self._counted.copies
+        plan.copied_bytes = after.copied_bytes - self._counted.copied_bytes
+        if plan:
+            self._counted = after
         if after is not before:
             plan.maps = after.maps - before.maps
             plan.unmaps = after.unmaps - before.unmaps
-            plan.copies = after.copies - before.copies
-            plan.copied_bytes = after.copied_bytes - before.copied_bytes
             self._batch.record_migrations()
         return plan
 

@@ -10,6 +10,7 @@ import simpy
 from allocator.backing import HostBacking
 from allocator.managers.avmp import AvmpManager, AvmpOptions
 from allocator.managers.shared_bytes import SharedBytesManager, SharedBytesOptions
+from allocator.managers.two_ended import Compaction, TwoEndedManager, TwoEndedOptions
 from allocator.spec import CacheGroup, CacheKind, CacheSpec
 from sim.batch import Batch
 from sim.clock import SAMPLE_PRIORITY, STEP_END_PRIORITY, Later
@@ -238,3 +239,28 @@ def test_a_long_drain_is_sampled_ever_more_rarely() -> None:
     assert (gaps[1:] >= gaps[:-1]).all()
     assert gaps[SAMPLES_PER_INTERVAL - 1] == 2 * gaps[0]
     assert len(sampled_ns) < SAMPLES_PER_INTERVAL * np.log2(sampled_ns[-1] / sampled_ns[0])
+
+
+@dataclass
+class CopyRecorder:
+    """Notes the bytes that each step is charged for copies."""
+
+    seen: list[int] = field(default_factory=list)
+
+    def execute(self, plan: StepPlan) -> int:
+        self.seen.append(plan.copied_bytes)
+        return STEP_NS
+
+
+def test_copies_at_a_release_are_priced_with_the_next_step() -> None:
+    """Eager compaction moves the page at the edge when the first of two sequences ends."""
+    manager = TwoEndedManager(
+        CacheSpec((CacheGroup("kv", CacheKind.ATTENTION, 1, TOKEN_BYTES),), page_tokens=1),
+        HostBacking(100 * TOKEN_BYTES, TOKEN_BYTES),
+        TwoEndedOptions(Compaction.EAGER),
+    )
+    trace = replace(open_trace(0, 0), output_tokens=np.array([1, 3]))
+    recorder = CopyRecorder()
+    Engine(trace, Wiring(manager, FcfsScheduler(FcfsOptions()), recorder)).run()
+    assert recorder.seen == [0, 4 * TOKEN_BYTES, 0]
+    assert manager.backing.counters().copied_bytes == sum(recorder.seen)
