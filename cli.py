@@ -179,8 +179,10 @@ def sweep_command(
 def list_command(
     what: Annotated[str, typer.Argument(help=", ".join(LISTS))],
     as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
 ) -> None:
     """List what there is to choose from, with sources."""
+    del quiet  # every command takes it; this one has neither progress nor notes
     items = items_of(what)
     if as_json:
         print_json(

@@ -25,7 +25,7 @@ EXPECTED = {
 
 @pytest.mark.parametrize("what", LISTS)
 def test_json_names_every_item(twinpool: Twinpool, what: str) -> None:
-    result = twinpool("list", what, "--json").json()
+    result = twinpool("list", what, "--json", "--quiet").json()
     assert result["command"] == "list"
     assert {item["name"] for item in result["items"]} >= EXPECTED.get(what, set())
 
