@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 HANDLE_BITS = 32
 MIN_GENERATION_BITS = 4
+
+
+Retired = TypeVar("Retired", int, np.uint32, NDArray[np.uint32])
+"""How often a name was taken back: one, or an array of them."""
 
 
 class StaleHandleError(ValueError):
@@ -17,10 +25,9 @@ class HandleLayout:
     """How the 32 bits are shared out; the generation takes what pool and index leave over.
 
     A fixed layout would waste bits on small tables and run out on large ones (a 141 GiB device
-    holds 4.6 million 32 KiB pages). The generation of an index rises when a page is named and
-    again when the name is taken back, so live generations are odd, and no valid handle is 0. Half
-    of the values count: the 2**(generation_bits - 1)th reuse of an index brings a stale handle
-    back to life, and until then it is detected.
+    holds 4.6 million 32 KiB pages). The generation of an index follows from how often its name was
+    taken back: it goes round from 1, so no valid handle is 0, and a stale handle comes back to life
+    only if its index has been reused 2**generation_bits - 1 times; until then it is detected.
 
     Attributes:
         pool_bits: Bits that name the pool, the highest ones.
@@ -57,8 +64,12 @@ class HandleLayout:
         """Mask that leaves the index of a handle."""
         return (1 << self.index_bits) - 1
 
+    def generation(self, retired: Retired) -> Retired:
+        """The generation of an index whose name was taken back so many times, or of each of some."""
+        return retired % ((1 << self.generation_bits) - 1) + 1
+
     def pack(self, pool: int, generation: int, index: int) -> int:
-        """The handle of a pool, a generation (odd if the page is live) and an index."""
+        """The handle of a pool, a generation and an index."""
         return (((pool << self.generation_bits) | generation) << self.index_bits) | index
 
     def unpack(self, handle: int) -> tuple[int, int, int]:

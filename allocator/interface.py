@@ -152,6 +152,20 @@ class CacheManager(ABC):
         """
 
     @abstractmethod
+    def extend_all(self, sequences: Sequence[int], tokens: int) -> None:
+        """Give each of some sequences room for so many more tokens: all of them, or none.
+
+        Args:
+            sequences: Admitted sequences, each at most once.
+            tokens: Tokens more for every one of them.
+
+        Raises:
+            OutOfMemoryError: If there is no room for all; some may still be extended one by one.
+            KeyError: If one is not admitted.
+            ValueError: If tokens is negative.
+        """
+
+    @abstractmethod
     def release(self, sequence: int) -> None:
         """Take all pages of a sequence back.
 
@@ -181,6 +195,16 @@ class CacheManager(ABC):
         """Tokens one sequence could have if it were alone; more can never fit.
 
         0 if not even its state fits, `UNBOUNDED_TOKENS` if tokens need no memory.
+        """
+
+    def prepare(self, next_tokens: int) -> None:
+        """Called when a step has been planned and runs: a chance to move capacity ahead of need.
+
+        What is mapped and unmapped here costs the step nothing unless it takes longer. No live
+        page may be copied: the step in flight uses it.
+
+        Args:
+            next_tokens: Tokens that the next sequence will be admitted with; 0 if none waits.
         """
 
     def take_migrations(self) -> list[Migration]:

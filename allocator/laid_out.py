@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from allocator.pooled import PooledManager
-from allocator.slab import fixed_pool, pool_names
+from allocator.pool_names import pool_names
+from allocator.slab import fixed_pool
 from allocator.spec import CacheGroup, CacheSpec, Granularity, ceil_div
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class SlabsManager(LaidOutManager):
     def _page_bytes_by_pool(self) -> list[int]:
         return [slab.page_bytes for slab in self._slabs]
 
-    def _build(self) -> tuple[list[Pool], tuple[int, ...]]:
+    def _build(self) -> tuple[Sequence[Pool], tuple[int, ...]]:
         granule = self.backing.granule_bytes
         pools = [
             fixed_pool(

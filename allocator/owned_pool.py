@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from allocator.integrity import check
-from allocator.pool import Pool
 from allocator.run import append_run
+from allocator.span_pool import SpanPool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from allocator.span import SpanGeometry
 
 
-class OwnedPool(Pool):
+class OwnedPool(SpanPool):
     """Pages of one owner lie in the same spans, so that spans become empty as owners go.
 
     An owner takes from the span it opened last, then opens empty spans, and only then takes what
@@ -48,7 +48,7 @@ class OwnedPool(Pool):
         while left and self.num_empty_spans:
             self._open[self.owner] = self._lists.first_empty()
             left -= self._take_from(self._open[self.owner], left, runs)
-        self.num_free -= count - left
+        self._num_free -= count - left
         return runs + super().take(left)
 
     def forget(self, owner: int) -> None:

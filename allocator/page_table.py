@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from allocator.handle import StaleHandleError
 from allocator.integrity import check
-from allocator.run import pages_of_runs, runs_of_pages
+from allocator.run import append_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,57 +17,63 @@ if TYPE_CHECKING:
     from allocator.run import Run
 
 
-Generations = npt.NDArray[np.uint32]
 ONE = np.uint32(1)
 WORD_MASK = (1 << 32) - 1
 
 
 class PageTable:
-    """One entry a page of each pool, with a generation that rises when it is issued and retired.
+    """One entry a page of each pool: whether it is live, and how often it has been retired.
 
-    An entry is live while its generation is odd. Entry and page have the same number until a page
-    is moved: then two entries exchange their pages, and every handle keeps its meaning. Names
-    are issued and retired by runs, so a prompt's pages cost a few array operations.
+    Entry and page have the same number until a page is moved: then two entries exchange their
+    pages, and every handle keeps its meaning; once neither is live, they change back. Names are
+    issued and retired by runs, so a prompt's pages cost a few array operations.
     """
 
     def __init__(self, layout: HandleLayout, pages_by_pool: Sequence[int]) -> None:
         self.layout = layout
-        self._generation = [np.zeros(count, dtype=np.uint32) for count in pages_by_pool]
-        self._generation_mask = np.uint32((1 << layout.generation_bits) - 1)
+        self._live = [bytearray(count) for count in pages_by_pool]
+        self._retired = [np.zeros(count, dtype=np.uint32) for count in pages_by_pool]
         self._page_of: list[dict[int, int]] = [{} for _ in pages_by_pool]  # moved entries only
         self._entry_at: list[dict[int, int]] = [{} for _ in pages_by_pool]  # its inverse
 
-    def issue(self, pool: int, runs: Sequence[Run]) -> list[Run]:
+    def issue(self, pool: int, runs: list[Run]) -> list[Run]:
         """Name free pages of a pool, in order; returns the entries that name them, as runs."""
         if self._entry_at[pool]:
-            entry_at = self._entry_at[pool]
-            runs = runs_of_pages(entry_at.get(page, page) for page in pages_of_runs(runs))
-        generation = self._generation[pool]
+            runs = _through(self._entry_at[pool], runs)
+        live = self._live[pool]
         for first, count in runs:
-            _advance(generation, first, count)
-        return list(runs)
+            if count == 1:
+                live[first] = 1
+            else:
+                live[first : first + count] = b"\x01" * count
+        return runs
 
-    def retire(self, pool: int, runs: Sequence[Run]) -> list[Run]:
+    def retire(self, pool: int, runs: list[Run]) -> list[Run]:
         """Take names of live pages back; returns the pages they named, as runs.
 
         Raises:
             StaleHandleError: If one of them is not live; nothing is retired.
         """
-        generation = self._generation[pool]
+        live = self._live[pool]
         for number, (first, count) in enumerate(runs):
-            if not _are_live(generation, first, count):
+            if live.find(0, first, first + count) >= 0:
                 for start, length in runs[:number]:
-                    generation[start : start + length] -= ONE
+                    live[start : start + length] = b"\x01" * length
                 raise StaleHandleError(f"an entry from {first} to {first + count - 1} is not live")
-            _advance(generation, first, count)
-        return self.pages(pool, runs)
+            live[first : first + count] = bytes(count)
+        for first, count in runs:
+            self._raise_generation(pool, first, count)
+        if not self._page_of[pool]:
+            return runs
+        pages = _through(self._page_of[pool], runs)
+        for first, count in runs:
+            for entry in _keys_within(self._page_of[pool], first, count):
+                self._send_home(pool, entry)
+        return pages
 
-    def pages(self, pool: int, runs: Sequence[Run]) -> list[Run]:
+    def pages(self, pool: int, runs: list[Run]) -> list[Run]:
         """The pages that entries name, in order, as runs."""
-        page_of = self._page_of[pool]
-        if page_of:
-            return runs_of_pages(page_of.get(entry, entry) for entry in pages_of_runs(runs))
-        return list(runs)
+        return _through(self._page_of[pool], runs) if self._page_of[pool] else runs
 
     def move(self, pool: int, source: int, target: int) -> None:
         """Let the entry that names page `source` name page `target`, and the other way round."""
@@ -83,8 +88,8 @@ class PageTable:
         prefix = layout.pack(pool, 0, 0)
         handles: list[int] = []
         for first, count in runs:
-            generation = self._generation[pool][first : first + count] & self._generation_mask
             entries = np.arange(first, first + count, dtype=np.uint32)
+            generation = layout.generation(self._retired[pool][first : first + count])
             handles += (generation << layout.index_bits | entries | np.uint32(prefix)).tolist()
         return handles
 
@@ -94,32 +99,53 @@ class PageTable:
         Raises:
             StaleHandleError: If the handle is not live.
         """
-        pool, generation, entry = self.layout.unpack(handle)
-        if pool < len(self._generation) and entry < len(self._generation[pool]):
-            now = int(self._generation[pool][entry] & self._generation_mask)
-            if now == generation and generation & 1:
+        layout = self.layout
+        pool, generation, entry = layout.unpack(handle)
+        if pool < len(self._live) and entry < len(self._live[pool]) and self._live[pool][entry]:
+            now = layout.generation(self._retired[pool].item(entry))
+            if now == generation:
                 return pool, self._page_of[pool].get(entry, entry)
         raise StaleHandleError(f"handle {handle:#010x} is stale or was never issued")
 
     def live_pages(self) -> Iterator[tuple[int, int]]:
         """(pool, page) of every live entry, in order of entry."""
-        for pool, generation in enumerate(self._generation):
-            for entry in np.flatnonzero(generation & 1).tolist():
+        for pool, live in enumerate(self._live):
+            for entry in np.flatnonzero(np.frombuffer(live, dtype=np.uint8)).tolist():
                 yield pool, self._page_of[pool].get(entry, entry)
 
     def check_integrity(self) -> None:
         """Raise AssertionError unless entries and pages stand one to one."""
-        books = zip(self._generation, self._page_of, self._entry_at, strict=True)
-        for generation, page_of, entry_at in books:
+        for live, page_of, entry_at in zip(self._live, self._page_of, self._entry_at, strict=True):
+            check(not live.translate(None, b"\x00\x01"), "page table: an entry is half live")
             inverse = {page: entry for entry, page in page_of.items()}
             check(inverse == entry_at, "page table: entries and pages do not match")
             check(page_of.keys() == entry_at.keys(), "page table: a page is named twice or never")
-            known = set(range(len(generation)))
+            known = set(range(len(live)))
             check(page_of.keys() <= known, "page table: an entry was moved that never was")
             moved = all(entry != page for entry, page in page_of.items())
             check(moved, "page table: a page at home counts as moved")
         pages = list(self.live_pages())
         check(len(set(pages)) == len(pages), "page table: two live handles name one page")
+
+    def _raise_generation(self, pool: int, first: int, count: int) -> None:
+        if count == 1:
+            retired = self._retired[pool]
+            retired[first] = retired.item(first) + 1 & WORD_MASK
+        else:
+            part = self._retired[pool][first : first + count]
+            part += ONE
+
+    def _send_home(self, pool: int, entry: int) -> None:
+        """Let a retired entry, and the one at home on its page, name their own pages again."""
+        live, page_of, entry_at = self._live[pool], self._page_of[pool], self._entry_at[pool]
+        home = page_of.get(entry, entry)
+        if home != entry and not live[home]:
+            self._place(pool, entry, page_of[home])
+            self._place(pool, home, home)
+        guest = entry_at.get(entry, entry)
+        if guest != entry and not live[guest]:
+            self._place(pool, guest, page_of[entry])
+            self._place(pool, entry, entry)
 
     def _place(self, pool: int, entry: int, page: int) -> None:
         if entry == page:
@@ -130,16 +156,23 @@ class PageTable:
             self._entry_at[pool][page] = entry
 
 
-def _are_live(generation: Generations, first: int, count: int) -> bool:
-    if count == 1:
-        return generation.item(first) & 1 == 1
-    return int(np.bitwise_and.reduce(generation[first : first + count])) & 1 == 1
+def _through(moved: dict[int, int], runs: list[Run]) -> list[Run]:
+    """Runs with every number that a table moves exchanged for its new one, in order."""
+    changed: list[Run] = []
+    for start, count in runs:
+        first = start
+        for number in _keys_within(moved, start, count):
+            if number > first:
+                append_run(changed, first, number - first)
+            append_run(changed, moved[number], 1)
+            first = number + 1
+        if first < start + count:
+            append_run(changed, first, start + count - first)
+    return changed
 
 
-def _advance(generation: Generations, first: int, count: int) -> None:
-    """Raise the generation of entries: free ones become live, live ones free."""
-    if count == 1:
-        generation[first] = generation.item(first) + 1 & WORD_MASK
-    else:
-        part = generation[first : first + count]
-        part += ONE
+def _keys_within(moved: dict[int, int], first: int, count: int) -> list[int]:
+    """Those keys that a run holds, in order; looks at the smaller of the two."""
+    if count < len(moved):
+        return [number for number in range(first, first + count) if number in moved]
+    return sorted(number for number in moved if first <= number < first + count)

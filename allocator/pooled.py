@@ -78,10 +78,13 @@ class PooledManager(CacheManager):
         self._pools, self._pool_of_group = self._build()
         self._cuts = list(zip(self._pool_of_group, self._shapes, self._is_state, strict=True))
         self._pages_per_block, self._pages_of_state = self._pages_by_pool()
+        self._block_bytes = self._bytes_of(self._pages_per_block)
+        self._state_bytes = self._bytes_of(self._pages_of_state)
         self._admission = self._demand(with_state=True)
         self._growth = self._demand(with_state=False)
         self._held: dict[int, _Held] = {}
         self._live_tokens = 0
+        self._num_blocks_granted = 0
         self._granted_bytes = 0
         self._peak_granted_bytes = 0
 
@@ -90,7 +93,7 @@ class PooledManager(CacheManager):
         """Bytes of a page of each pool, in order of pool number."""
 
     @abstractmethod
-    def _build(self) -> tuple[list[Pool], tuple[int, ...]]:
+    def _build(self) -> tuple[Sequence[Pool], tuple[int, ...]]:
         """The pools, and the number of the pool that each group draws from."""
 
     def _pages_by_pool(self) -> tuple[list[int], list[int]]:
@@ -125,14 +128,27 @@ class PooledManager(CacheManager):
         held.tokens = total
         self._live_tokens += tokens
 
+    def extend_all(self, sequences: Sequence[int], tokens: int) -> None:
+        """See `CacheManager.extend_all`."""
+        if tokens < 0:
+            raise ValueError("a sequence does not shrink")
+        blocks = 0
+        for sequence in sequences:
+            held = self._held[sequence]
+            missing = held.tokens + tokens - held.room_tokens
+            if missing > 0:
+                blocks += -(-missing // self.spec.page_tokens)
+        self._find_room(blocks, self._growth)
+        for sequence in sequences:
+            self.extend(sequence, tokens)
+
     def release(self, sequence: int) -> None:
         """See `CacheManager.release`."""
         held = self._held.pop(sequence)
         for number, entries in zip(self._pool_of_group, held.entries, strict=True):
-            pool = self._pools[number]
-            num_live = pool.num_live
-            pool.give(self._table.retire(number, entries))
-            self._granted_bytes -= (num_live - pool.num_live) * pool.geometry.page_bytes
+            self._pools[number].give(self._table.retire(number, entries))
+        blocks = held.room_tokens // self.spec.page_tokens
+        self._granted_bytes -= blocks * self._block_bytes + self._state_bytes
         self._live_tokens -= held.tokens
 
     def block_table(self, sequence: int, group: str) -> Sequence[int]:
@@ -148,7 +164,7 @@ class PooledManager(CacheManager):
         """See `CacheManager.usage`."""
         granule = self.backing.granule_bytes
         pools = tuple(
-            PoolUsage(pool.name, pool.geometry.page_bytes, pool.num_pages, pool.num_live)
+            PoolUsage(pool.name, pool.page_bytes, pool.num_pages, pool.num_live)
             for pool in self._pools
         )
         state_bytes = len(self._held) * self.spec.bytes_per_sequence()
@@ -194,6 +210,11 @@ class PooledManager(CacheManager):
         check(len(set(pages)) == len(pages), "two sequences hold one page")
         return set(pages)
 
+    def _bytes_of(self, pages_by_pool: Sequence[int]) -> int:
+        """Bytes of so many pages of each pool."""
+        pages = zip(self._pools, pages_by_pool, strict=True)
+        return sum(count * pool.page_bytes for pool, count in pages)
+
     def _demand(self, *, with_state: bool) -> _Demand:
         """What every block takes, and what the state takes once."""
         of_state = self._pages_of_state if with_state else [0] * len(self._pools)
@@ -213,20 +234,33 @@ class PooledManager(CacheManager):
             by_group=tuple(by_group),
         )
 
-    def _grant(self, held: _Held, blocks: int, demand: _Demand) -> None:
-        """Give a sequence the pages of so many blocks, and of its state if it is in the demand."""
-        pools, table = self._pools, self._table
+    def _find_room(self, blocks: int, demand: _Demand) -> None:
+        """See to it that every pool has the pages of so many blocks free, or raise."""
+        pools = self._pools
         for number, each, once in demand.by_pool:
             if each * blocks + once > pools[number].num_free:
                 self._make_room(demand.pages_by_pool(blocks, len(pools)))
-                break
+                return
+
+    def _grant(self, held: _Held, blocks: int, demand: _Demand) -> None:
+        """Give a sequence the pages of so many blocks, and of its state if it is in the demand."""
+        self._find_room(blocks, demand)
+        pools, issue = self._pools, self._table.issue
         for group, number, each, once in demand.by_group:
-            pool, count = pools[number], each * blocks + once
-            for first, length in table.issue(number, pool.take(count)):
-                append_run(held.entries[group], first, length)
-            self._granted_bytes += count * pool.geometry.page_bytes
-        self._peak_granted_bytes = max(self._peak_granted_bytes, self._granted_bytes)
+            entries = held.entries[group]
+            runs = issue(number, pools[number].take(each * blocks + once))
+            if entries:
+                for first, length in runs:
+                    append_run(entries, first, length)
+            else:
+                held.entries[group] = runs
         held.room_tokens += blocks * self.spec.page_tokens
+        self._num_blocks_granted += blocks
+        self._granted_bytes += blocks * self._block_bytes
+        if demand is self._admission:
+            self._granted_bytes += self._state_bytes
+        if self._granted_bytes > self._peak_granted_bytes:
+            self._peak_granted_bytes = self._granted_bytes
 
     def _make_room(self, by_pool: list[int]) -> None:
         """Called when a pool is short: make room for what is asked, or raise OutOfMemoryError."""

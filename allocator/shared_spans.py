@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from allocator.interface import UNBOUNDED_TOKENS, OutOfMemoryError
 from allocator.pooled import PooledManager
-from allocator.slab import pool_names
+from allocator.pool_names import pool_names
 from allocator.spec import ceil_div
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from allocator.backing import Backing
-    from allocator.pool import Pool
+    from allocator.span_pool import SpanPool
     from allocator.spec import CacheSpec, Granularity
 
 MIN_SPANS = 16
@@ -26,6 +28,8 @@ class SharedSpansManager(PooledManager):
     The store counts granules: those of the device (`granule`), or large pages (`jenga`).
     """
 
+    _pools: Sequence[SpanPool]
+
     def __init__(
         self, spec: CacheSpec, backing: Backing, granularity: Granularity, store: Backing
     ) -> None:
@@ -33,7 +37,7 @@ class SharedSpansManager(PooledManager):
         super().__init__(spec, backing, granularity)
 
     @abstractmethod
-    def _build_pool(self, name: str, page_bytes: int) -> Pool:
+    def _build_pool(self, name: str, page_bytes: int) -> SpanPool:
         """A pool that may come to hold every span of the store."""
 
     @property
@@ -51,7 +55,7 @@ class SharedSpansManager(PooledManager):
     def _page_bytes_by_pool(self) -> list[int]:
         return [shape.page_bytes for shape in self._shapes]
 
-    def _build(self) -> tuple[list[Pool], tuple[int, ...]]:
+    def _build(self) -> tuple[Sequence[SpanPool], tuple[int, ...]]:
         named = zip(pool_names(self.spec), self._shapes, strict=True)
         pools = [self._build_pool(name, shape.page_bytes) for name, shape in named]
         return pools, tuple(range(len(pools)))

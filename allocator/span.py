@@ -9,9 +9,6 @@ from allocator.spec import ceil_div
 MAX_SPAN_WASTE_PERCENT = 1
 """Part of a span that rounding up to granules may leave without a page."""
 
-FIXED_SPAN_PAGES = 64
-"""Pages of a span where spans only keep the books: the bits of a machine word."""
-
 
 @dataclass(frozen=True, slots=True)
 class SpanGeometry:
@@ -23,17 +20,12 @@ class SpanGeometry:
     Attributes:
         page_bytes: Bytes of one page.
         pages_per_span: Pages that fit a span.
-        granules_per_span: Granules of a span; 0 in a pool whose capacity never moves.
+        granules_per_span: Granules of a span.
     """
 
     page_bytes: int
     pages_per_span: int
     granules_per_span: int
-
-    @classmethod
-    def fixed(cls, page_bytes: int) -> SpanGeometry:
-        """Spans that only keep the books; pages lie end to end across them."""
-        return cls(page_bytes, FIXED_SPAN_PAGES, 0)
 
     @classmethod
     def movable(cls, page_bytes: int, granule_bytes: int, min_granules: int = 1) -> SpanGeometry:
@@ -44,14 +36,3 @@ class SpanGeometry:
             if waste_bytes * 100 <= MAX_SPAN_WASTE_PERCENT * granules * granule_bytes:
                 return cls(page_bytes, pages, granules)
             granules += 1
-
-    @property
-    def is_movable(self) -> bool:
-        """Whether spans are mapped one by one, so that capacity can move."""
-        return self.granules_per_span > 0
-
-    def pages_in(self, num_granules: int, granule_bytes: int) -> int:
-        """Pages of a slab of so many granules, if all of it is mapped."""
-        if self.is_movable:
-            return num_granules // self.granules_per_span * self.pages_per_span
-        return num_granules * granule_bytes // self.page_bytes

@@ -15,7 +15,6 @@ class SpanLists:
         self._by_free: list[list[int]] = [[] for _ in range(pages_per_span + 1)]
         self._position = [0] * num_spans  # of a span within its list
         self._occupied = 0  # bit i: some span has i free pages
-        self._in_use = (1 << pages_per_span) - 1  # the bits of spans that are not empty
 
     @property
     def num_empty(self) -> int:
@@ -60,15 +59,6 @@ class SpanLists:
         """Free pages of the fullest span that has any."""
         return (self._occupied & -self._occupied).bit_length() - 1
 
-    def most_free(self) -> int:
-        """Free pages of the emptiest span in use; of an empty span if no other has any."""
-        return (self._occupied & self._in_use or self._occupied).bit_length() - 1
-
-    def emptiest_in_use(self) -> int | None:
-        """The span in use with the most free pages; None if no span in use has any."""
-        some = self._occupied & self._in_use
-        return self._by_free[some.bit_length() - 1][-1] if some else None
-
     def check_integrity(self, num_free_by_span: list[int]) -> None:
         """Raise AssertionError unless each span stands once where its free pages put it."""
         lists = list(enumerate(self._by_free))
@@ -81,4 +71,3 @@ class SpanLists:
         check(orderly, "a span stands elsewhere in its list")
         marks = sum(1 << num_free for num_free, spans in lists if spans)
         check(marks == self._occupied, "a list is marked wrongly")
-        check(self._in_use + 1 == 1 << len(lists) - 1, "the marks of spans in use are off")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from allocator.pool import Pool
+from allocator.pool_names import POOL_NAMES
 from allocator.pooled import PooledManager
+from allocator.slab import fixed_pool
 from allocator.spec import CacheKind
 
 if TYPE_CHECKING:
-    from allocator.backing import Backing
-    from allocator.spec import CacheSpec, Granularity
+    from collections.abc import Sequence
 
-POOL_NAMES = {CacheKind.ATTENTION: "kv", CacheKind.STATE: "state"}
+    from allocator.backing import Backing
+    from allocator.pool import Pool
+    from allocator.spec import CacheSpec, Granularity
 
 
 class ByKindManager(PooledManager):
@@ -44,7 +46,7 @@ class SplitManager(ByKindManager):
         self._state_ratio = state_ratio
         super().__init__(spec, backing, granularity)
 
-    def _build(self) -> tuple[list[Pool], tuple[int, ...]]:
+    def _build(self) -> tuple[Sequence[Pool], tuple[int, ...]]:
         kinds = self.spec.kinds()
         shares = self._granules_by_kind(kinds)
         pools = [self._build_pool(kind, shares[kind]) for kind in kinds]
@@ -60,4 +62,4 @@ class SplitManager(ByKindManager):
 
     def _build_pool(self, kind: CacheKind, num_granules: int) -> Pool:
         """A pool that keeps its granules for good: nothing is lost to rounding but its tail."""
-        return Pool.fixed(POOL_NAMES[kind], self._page_bytes(kind), self.backing, num_granules)
+        return fixed_pool(POOL_NAMES[kind], self._page_bytes(kind), self.backing, num_granules)

@@ -44,19 +44,21 @@ class Pcie:
 
 @dataclass(frozen=True, slots=True)
 class VirtualMemory:
-    """CUDA virtual memory: the unit it maps and what a call takes on the host.
-
-    `remap_ns` is unmap + map + set-access of one mapping of any size on an idle device; the
-    `busy_` figures are the same three calls while a kernel runs. `create_ns` makes one physical
-    allocation.
-    """
+    """CUDA virtual memory: the unit of physical memory it maps."""
 
     granule_bytes: int
-    remap_ns: int
-    busy_unmap_ns: int
-    busy_map_ns: int
-    busy_set_access_ns: int
-    create_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class MappingCalls:
+    """Host time of changing n mappings in a row: `batch_ns` + n x that of each.
+
+    `map_ns` holds making the mapping accessible. Mappings of 2 to 128 MiB cost the same.
+    """
+
+    batch_ns: int
+    unmap_ns: int
+    map_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,10 @@ class Engine:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One kind of GPU."""
+    """One kind of GPU.
+
+    Mappings change on a device that waits for them (`remap`), or beside a running kernel.
+    """
 
     name: str
     memory: Memory
@@ -90,6 +95,8 @@ class Device:
     achievable: Achievable
     pcie: Pcie
     virtual_memory: VirtualMemory
+    remap: MappingCalls
+    remap_beside: MappingCalls
     host: Host
     engine: Engine
     provenance: tuple[Provenance, ...]
@@ -165,6 +172,8 @@ def read_device(file: Path) -> Device:
         achievable=document.build("achievable", Achievable),
         pcie=document.build("pcie", Pcie),
         virtual_memory=document.build("virtual_memory", VirtualMemory),
+        remap=document.build("remap", MappingCalls),
+        remap_beside=document.build("remap_beside", MappingCalls),
         host=document.build("host", Host),
         engine=document.build("engine", Engine),
         provenance=document.provenance(),

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from allocator.spec import CacheGroup, CacheKind, CacheSpec
 from scenarios.errors import UserError
 from scenarios.model import AUTO, DTYPE_BYTES
-from sim.costs.roofline import DeviceCosts, ModelCosts
+from sim.costs.roofline import DeviceCosts, ModelCosts, RemapCosts
 
 if TYPE_CHECKING:
-    from scenarios.device import Device
+    from scenarios.device import Device, MappingCalls
     from scenarios.model import Model
 
 GIB = 1 << 30
@@ -131,6 +131,11 @@ def _device_costs(device: Device) -> DeviceCosts:
         bytes_per_s=device.bandwidth_bytes_per_s,
         flops_per_s=device.flops_per_s,
         step_overhead_ns=host.graph_replay_ns + UPLOADS_PER_STEP * host.async_upload_ns,
-        remap_ns=device.virtual_memory.remap_ns,
+        remap=_remap_costs(device.remap),
+        remap_beside=_remap_costs(device.remap_beside),
         copy_ns=host.kernel_launch_ns,
     )
+
+
+def _remap_costs(calls: MappingCalls) -> RemapCosts:
+    return RemapCosts(calls.batch_ns, calls.unmap_ns, calls.map_ns)

@@ -39,6 +39,11 @@ class Batch:
         self._max_sequence_tokens = manager.max_sequence_tokens
         self._pool_numbers = {pool.name: i for i, pool in enumerate(log.header.pools)}
 
+    @property
+    def next_tokens(self) -> int:
+        """Tokens that the head of the queue asks room for; 0 if nobody waits."""
+        return self.waiting[0].target_tokens if self.waiting else 0
+
     def arrive(self, request: Request) -> None:
         """Queue a request, or refuse it if it could not fit were it alone."""
         sequence = Sequence(request)
@@ -73,6 +78,17 @@ class Batch:
             self._manager.extend(sequence.request_id, 1)
         except OutOfMemoryError as error:
             self._refused(sequence, error)
+            return False
+        return True
+
+    def extend_all(self, sequences: list[Sequence]) -> bool:
+        """Give running sequences room for the token each is about to feed; False if for not all.
+
+        Nothing has changed then; who is refused shows when they are extended one by one.
+        """
+        try:
+            self._manager.extend_all([sequence.request_id for sequence in sequences], 1)
+        except OutOfMemoryError:
             return False
         return True
 

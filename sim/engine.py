@@ -119,7 +119,7 @@ class Engine:
             self._note_ended()
 
     def _plan(self) -> StepPlan:
-        """Plan a step; the mappings and copies made for it are priced with it.
+        """Plan a step; the mappings and copies made for it, and beside it, are priced with it.
 
         So are copies made since the last plan, when sequences were released. An unmapping at a
         release is paid by the mapping that uses its granules later: the price of one covers both.
@@ -130,11 +130,14 @@ class Engine:
         after = backing.counters()
         plan.copies = after.copies - self._counted.copies
         plan.copied_bytes = after.copied_bytes - self._counted.copied_bytes
+        plan.maps = after.maps - before.maps
+        plan.unmaps = after.unmaps - before.unmaps
         if plan:
-            self._counted = after
-        if after is not before:
-            plan.maps = after.maps - before.maps
-            plan.unmaps = after.unmaps - before.unmaps
+            self._wiring.manager.prepare(self._batch.next_tokens)
+            self._counted = backing.counters()
+            plan.maps_beside = self._counted.maps - after.maps
+            plan.unmaps_beside = self._counted.unmaps - after.unmaps
+        if backing.counters() is not before:
             self._batch.record_migrations()
         return plan
 

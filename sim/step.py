@@ -34,6 +34,8 @@ class StepPlan:
         chunks: Parts of prompts.
         maps: Mappings of physical memory made for the step.
         unmaps: Mappings taken away for the step.
+        maps_beside: Mappings made while the step runs, ahead of need.
+        unmaps_beside: Mappings taken away while it runs.
         copies: Batched copies of pages made for the step.
         copied_bytes: Bytes of those pages.
     """
@@ -43,6 +45,8 @@ class StepPlan:
     chunks: list[Chunk] = field(default_factory=list)
     maps: int = 0
     unmaps: int = 0
+    maps_beside: int = 0
+    unmaps_beside: int = 0
     copies: int = 0
     copied_bytes: int = 0
 

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from allocator.integrity import check
 from allocator.interface import Migration, OutOfMemoryError
-from allocator.pool import Placement, Pool
+from allocator.mapped_pool import Extent, MappedPool
+from allocator.pool_names import POOL_NAMES
+from allocator.rebalance.ahead import Ahead
 from allocator.rebalance.on_failure import OnFailure
-from allocator.rebalance.policy import PoolView, Shortage
+from allocator.rebalance.policy import Shortage
 from allocator.rebalance.predictive import Predictive
 from allocator.rebalance.restraints import Direction, Hysteresis
-from allocator.span import SpanGeometry
+from allocator.row_pool import Placement
 from allocator.spec import CacheKind, Granularity, ceil_div
-from allocator.split import POOL_NAMES, SplitManager
+from allocator.split import SplitManager
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from allocator.backing import Backing
+    from allocator.pool import Pool
     from allocator.rebalance.policy import RebalancePolicy
     from allocator.spec import CacheSpec
+
+UNITS_PER_BUDGET = 512
+"""Units that a budget is cut into unless told: one that stands idle is 0.2 % of it."""
+
+MOST_GRANULES = 64
+"""Granules of a unit at most unless told: a mapping of 128 MiB costs what one of 2 MiB costs."""
 
 
 class Trigger(Enum):
@@ -30,8 +42,8 @@ class Trigger(Enum):
     OFF = "off"
 
 
-class Relocation(Enum):
-    """Whether live pages may be copied out of a span so that it can go."""
+class Switch(Enum):
+    """Whether something is done."""
 
     ON = "on"
     OFF = "off"
@@ -52,29 +64,33 @@ class AvmpOptions:
             " lengths seen so far suggest; off: never"
         },
     )
+    ahead: Switch = field(
+        default=Switch.ON,
+        metadata={"help": "on: capacity that is free also moves while a step runs, before need"},
+    )
     batch: int = field(
         default=32,
-        metadata={"help": "granules that a migration takes if they are empty (trigger=failure)"},
+        metadata={"help": "granules that a migration takes if they are free (trigger=failure)"},
     )
     direction: Direction = field(
         default=Direction.BOTH,
         metadata={"help": "both, to-kv (as the paper in effect), or to-state"},
     )
-    relocation: Relocation = field(
-        default=Relocation.ON,
-        metadata={"help": "on: copy live pages out of the emptiest spans when too few are empty"},
+    relocation: Switch = field(
+        default=Switch.ON,
+        metadata={"help": "on: copy live pages out of the way when capacity must go"},
     )
     hysteresis: int = field(
         default=0,
         metadata={"help": "admissions and releases before a batch, not only need, moves back"},
     )
     placement: Placement = field(
-        default=Placement.PACK,
-        metadata={"help": "pack: fill the fullest span first; spread: the emptiest"},
+        default=Placement.LOW,
+        metadata={"help": "low: the lowest free page, so that the end stays free; next: in turn"},
     )
-    span: int = field(
-        default=4,
-        metadata={"help": "granules mapped together at least; larger spans, fewer mappings"},
+    unit: int = field(
+        default=0,
+        metadata={"help": "granules mapped together; 0: a 512th of the budget, at most 64"},
     )
     granularity: Granularity = field(
         default=Granularity.LAYER,
@@ -84,59 +100,57 @@ class AvmpOptions:
     def __post_init__(self) -> None:
         if not 0 < self.state_ratio < 1:
             raise ValueError(f"state_ratio must lie between 0 and 1, not {self.state_ratio}")
-        if self.batch < 1 or self.span < 1 or self.hysteresis < 0:
-            raise ValueError("batch and span must be at least 1 granule, hysteresis at least 0")
+        if self.batch < 1 or self.unit < 0 or self.hysteresis < 0:
+            raise ValueError("batch must be at least 1 granule, unit and hysteresis at least 0")
+
+    def unit_granules(self, num_granules: int) -> int:
+        """Granules of a unit, for a budget."""
+        return self.unit or min(MOST_GRANULES, ceil_div(num_granules, UNITS_PER_BUDGET))
 
 
 class AvmpManager(SplitManager):
-    """When a pool is short, the other unmaps empty spans and their granules are mapped here.
+    """When a pool is short, the other unmaps units of granules at its end and they are mapped here.
 
-    Unlike the paper's prototype, capacity moves in both directions, the physical footprint never
-    exceeds the budget, any span can go (its live pages are copied out first if need be), and a
-    move takes place only if it ends the shortage. Without migration (`trigger=off`) the pools are
-    those of `static`. Each concern is an object of its own (`allocator.rebalance`), so that
-    options combine freely.
+    Each pool maps a prefix of its slab, with pages end to end. Unlike the paper's prototype,
+    capacity moves in both directions, the physical footprint never exceeds the budget, live pages
+    at the end are copied down if need be, a move takes place only if it ends the shortage, and
+    what is free at an end may move before it is needed, while the device is busy. Without
+    migration (`trigger=off`) the pools are those of `static`. Each concern is an object of its own
+    (`allocator.rebalance`), so that options combine freely.
     """
 
     name = "avmp"
-    summary = "two pools that exchange spans of granules when one is short"
+    summary = "two pools that exchange units of granules when one is short, or about to be"
     source = "AVMP paper (arXiv 2605.22416), with both directions, relocation and no oversizing"
     Options = AvmpOptions
+    _pools: Sequence[MappedPool]
 
     def __init__(self, spec: CacheSpec, backing: Backing, options: AvmpOptions) -> None:
         self._options = options
-        self._policy = _policy(spec, backing, options)
+        self._moves = options.trigger is not Trigger.OFF and len(spec.kinds()) > 1
+        self._unit_granules = options.unit_granules(backing.num_granules)
+        self._policy = _policy(spec, self._unit_granules, options)
+        self._ahead = Ahead()
         self._migrations: list[Migration] = []
         self._num_operations = 0
         super().__init__(spec, backing, options.granularity, options.state_ratio)
 
     @property
-    def _moves(self) -> bool:
-        """Whether capacity can move at all: the model has two kinds and migration is on."""
-        return self._options.trigger is not Trigger.OFF and len(self.spec.kinds()) > 1
-
-    @property
     def max_sequence_tokens(self) -> int:
         """See `CacheManager.max_sequence_tokens`.
 
-        Alone, a sequence can have every granule; where capacity moves one way only, what has
-        moved so far decides.
+        Alone, a sequence can have every unit; where capacity moves one way only, what has moved
+        so far decides.
         """
         if not self._moves:
             return self._tokens_alone([pool.num_pages for pool in self._pools])
         kv, state = self._pools
-        per_kv, per_state = kv.geometry.granules_per_span, state.geometry.granules_per_span
-        state_spans = ceil_div(self._pages_of_state[1], state.geometry.pages_per_span)
-        gained = max(0, state_spans - state.num_spans) * per_state
-        reserve = self.backing.num_free_granules
-        if gained > reserve and not self._options.direction.allows(1):
+        gained = state.units_of(self._pages_of_state[1]) - state.num_units
+        allows = self._options.direction.allows
+        if gained > (kv.num_units if allows(1) else 0):
             return 0
-        left = self.backing.num_granules - state_spans * per_state
-        if not self._options.direction.allows(0):
-            left = min(left, kv.num_spans * per_kv + reserve - gained)
-        if left < 0:
-            return 0
-        kv_pages = left // per_kv * kv.geometry.pages_per_span
+        spare = -gained if gained > 0 or allows(0) else 0
+        kv_pages = kv.pages_of(kv.num_units + spare)
         return self._tokens_alone([kv_pages, self._pages_of_state[1]])
 
     def admit(self, sequence: int, tokens: int) -> None:
@@ -144,6 +158,7 @@ class AvmpManager(SplitManager):
         super().admit(sequence, tokens)
         self._num_operations += 1
         self._policy.on_admission(tokens)
+        self._ahead.on_admission(ceil_div(tokens, self.spec.page_tokens))
 
     def release(self, sequence: int) -> None:
         """See `CacheManager.release`."""
@@ -152,103 +167,109 @@ class AvmpManager(SplitManager):
         self._num_operations += 1
         self._policy.on_release(tokens)
 
+    def prepare(self, next_tokens: int) -> None:
+        """See `CacheManager.prepare`."""
+        if not self._moves or self._options.ahead is Switch.OFF:
+            return
+        next_blocks = ceil_div(next_tokens, self.spec.page_tokens)
+        admitted, growth = self._ahead.wanted_blocks(next_blocks, self._num_blocks_granted)
+        wanted = self._admission.pages_by_pool(admitted, 2) if admitted else [0, 0]
+        wanted[0] += growth * self._pages_per_block[0]
+        for recipient in (0, 1):
+            if self._options.direction.allows(recipient):
+                donor = self._pools[1 - recipient]
+                sparable = donor.sparable_units(wanted[1 - recipient])
+                ready = min(donor.num_units_free_at_end, sparable)
+                self._migrate(recipient, min(ready, self._missing_units(recipient, wanted)))
+
     def take_migrations(self) -> list[Migration]:
         """See `CacheManager.take_migrations`."""
         taken, self._migrations = self._migrations, []
         return taken
 
-    def _build_pool(self, kind: CacheKind, num_granules: int) -> Pool:
+    def check_integrity(self) -> None:
+        """See `CacheManager.check_integrity`; the budget is mapped, all of it."""
+        super().check_integrity()
+        check(self.backing.num_free_granules == 0, "a granule is mapped nowhere")
+
+    def _build(self) -> tuple[Sequence[Pool], tuple[int, ...]]:
         if not self._moves:
-            return super()._build_pool(kind, num_granules)
-        geometry = SpanGeometry.movable(
-            self._page_bytes(kind), self.backing.granule_bytes, self._options.span
-        )
-        pool = Pool(POOL_NAMES[kind], geometry, self.backing, self.backing.num_granules)
-        pool.placement = self._options.placement
-        pool.add_spans(num_granules // geometry.granules_per_span)
-        return pool
+            return super()._build()
+        size, total = self._unit_granules, self.backing.num_granules
+        kv_share = self._granules_by_kind(self.spec.kinds())[CacheKind.ATTENTION]
+        units = total // size  # the rest is the base of the KV pool
+        kv_units = kv_share // size
+        bases = (total - units * size, 0)
+        pools = [
+            self._mapped_pool(kind, Extent(base, size, units))
+            for kind, base in zip(self.spec.kinds(), bases, strict=True)
+        ]
+        for pool, count in zip(pools, (kv_units, units - kv_units), strict=True):
+            pool.gain(count)
+        return pools, self._numbers()
+
+    def _mapped_pool(self, kind: CacheKind, extent: Extent) -> MappedPool:
+        size, placement = self._page_bytes(kind), self._options.placement
+        return MappedPool(POOL_NAMES[kind], size, self.backing, extent, placement)
 
     def _make_room(self, by_pool: list[int]) -> None:
         short = [i for i, pool in enumerate(self._pools) if by_pool[i] > pool.num_free]
-        if not self._moves or len(short) > 1:  # the reserve never has a span for each pool
+        if not self._moves or len(short) > 1:  # neither pool has a unit to give
             super()._make_room(by_pool)
-        self._rebalance(short[0], by_pool)
+        shortage = self._shortage(short[0], by_pool)
+        units = self._policy.on_shortage(shortage)
+        if not units:
+            raise self._out_of_memory(shortage, by_pool)
+        self._migrate(shortage.recipient, units)
 
-    def _rebalance(self, recipient: int, by_pool: list[int]) -> None:
+    def _migrate(self, recipient: int, units: int) -> None:
+        if not units:
+            return
         donor = 1 - recipient
-        shortage = self._shortage(recipient, by_pool)
-        move = self._policy.on_shortage(shortage)
-        if move is None:
-            raise self._out_of_memory(shortage, by_pool[recipient])
-        self._empty_spans(donor, move.donor_spans)
-        self._pools[donor].remove_empty_spans(move.donor_spans)
-        self._pools[recipient].add_spans(move.recipient_spans)
-        if move.donor_spans:
-            granules = move.donor_spans * shortage.donor.granules_per_span
-            moved = Migration(donor, recipient, granules * self.backing.granule_bytes)
-            self._migrations.append(moved)
-
-    def _empty_spans(self, donor: int, count: int) -> None:
-        """Copy live pages out of the emptiest spans until so many are empty."""
-        pool = self._pools[donor]
-        while pool.num_empty_spans < count:
-            span = pool.emptiest_span()
-            if span is None:
-                raise AssertionError(f"pool {pool.name} cannot give {count} spans")
-            for source, target in pool.evacuate(span):
-                self._table.move(donor, source, target)
+        for source, target in self._pools[donor].lose(units):
+            self._table.move(donor, source, target)
+        self._pools[recipient].gain(units)
+        num_bytes = units * self._unit_granules * self.backing.granule_bytes
+        self._migrations.append(Migration(donor, recipient, num_bytes))
 
     def _shortage(self, recipient: int, by_pool: list[int]) -> Shortage:
-        donor = _view(self._pools[1 - recipient])
-        if not self._options.direction.allows(recipient):
-            donor = replace(donor, free_pages=0, empty_spans=0)  # nothing that it may give
+        pool, donor = self._pools[recipient], self._pools[1 - recipient]
+        sparable = ready = 0
+        if self._options.direction.allows(recipient):
+            sparable = donor.sparable_units(by_pool[1 - recipient])
+            ready = min(sparable, donor.num_units_free_at_end)
         return Shortage(
-            recipient_number=recipient,
-            recipient=_view(self._pools[recipient]),
-            missing_pages=by_pool[recipient] - self._pools[recipient].num_free,
-            donor=donor,
-            donor_keeps_pages=by_pool[1 - recipient],
-            reserve_granules=self.backing.num_free_granules,
-            relocates=self._options.relocation is Relocation.ON,
+            recipient=recipient,
+            missing_units=self._missing_units(recipient, by_pool),
+            sparable_units=sparable if self._options.relocation is Switch.ON else ready,
+            ready_units=ready,
+            recipient_units=pool.num_units,
+            total_units=pool.num_units + donor.num_units,
             operation=self._num_operations,
         )
 
-    def _out_of_memory(self, short: Shortage, asked: int) -> OutOfMemoryError:
+    def _missing_units(self, number: int, by_pool: Sequence[int]) -> int:
+        """Units that a pool must gain to have so many pages free."""
+        pool = self._pools[number]
+        return max(0, pool.units_of(pool.num_live + by_pool[number]) - pool.num_units)
+
+    def _out_of_memory(self, short: Shortage, by_pool: list[int]) -> OutOfMemoryError:
         """Say what the call could have had, and whether live pages stood in the way of more."""
-        pool, per_span = self._pools[short.recipient_number], short.recipient.granules_per_span
-        in_reach = short.donatable_spans * short.donor.granules_per_span + short.reserve_granules
-        in_theory = short.sparable_spans * short.donor.granules_per_span + short.reserve_granules
+        pool, donor = self._pools[short.recipient], self._pools[1 - short.recipient]
+        most = pool.pages_of(pool.num_units + short.sparable_units) - pool.num_live
+        in_theory = donor.sparable_units(by_pool[1 - short.recipient])
         return OutOfMemoryError(
             pool.name,
-            asked,
+            by_pool[short.recipient],
             pool.num_free,
-            largest=pool.num_free + in_reach // per_span * short.recipient.pages_per_span,
-            migration_blocked=in_theory >= short.spans_needed * per_span,
+            largest=most,
+            migration_blocked=short.sparable_units < short.missing_units <= in_theory,
         )
 
-    def _reserve_bytes(self) -> int:
-        """Unmapped granules, as far as they would fill a span of some pool."""
-        if not self._moves:
-            return 0
-        spans = [pool.geometry.granules_per_span for pool in self._pools]
-        free = self.backing.num_free_granules
-        return max(free // span * span for span in spans) * self.backing.granule_bytes
 
-
-def _view(pool: Pool) -> PoolView:
-    geometry = pool.geometry
-    return PoolView(
-        free_pages=pool.num_free,
-        empty_spans=pool.num_empty_spans,
-        num_spans=pool.num_spans,
-        pages_per_span=geometry.pages_per_span,
-        granules_per_span=geometry.granules_per_span,
-    )
-
-
-def _policy(spec: CacheSpec, backing: Backing, options: AvmpOptions) -> RebalancePolicy:
+def _policy(spec: CacheSpec, unit_granules: int, options: AvmpOptions) -> RebalancePolicy:
     """Compose the policy: what moves, then what holds it back."""
-    policy: RebalancePolicy = OnFailure(options.batch)
+    policy: RebalancePolicy = OnFailure(ceil_div(options.batch, unit_granules))
     if options.trigger is Trigger.PREDICTIVE:
-        policy = Predictive(spec, backing.num_granules)
+        policy = Predictive(spec)
     return Hysteresis(policy, options.hysteresis) if options.hysteresis else policy

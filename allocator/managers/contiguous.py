@@ -11,6 +11,8 @@ from allocator.laid_out import Slab, SlabsManager, most_pages
 from allocator.spec import PAGE_ALIGNMENT_BYTES, CacheKind, align_up, ceil_div
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from allocator.backing import Backing
     from allocator.spec import CacheGroup, CacheSpec
 
@@ -78,6 +80,13 @@ class ContiguousManager(SlabsManager):
         if self._grows:
             self._refuse_second_row(self._held[sequence].tokens, tokens)
         super().extend(sequence, tokens)
+
+    def extend_all(self, sequences: Sequence[int], tokens: int) -> None:
+        """See `CacheManager.extend_all`."""
+        if self._grows:
+            for sequence in sequences:
+                self._refuse_second_row(self._held[sequence].tokens, tokens)
+        super().extend_all(sequences, tokens)
 
     def check_integrity(self) -> None:
         """See `CacheManager.check_integrity`; all groups have equally many rows in use."""

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 from allocator.integrity import check
 from allocator.interface import Migration
 from allocator.shared_spans import MIN_SPANS, SharedSpansManager
-from allocator.slab import span_pool
 from allocator.span import SpanGeometry
+from allocator.span_pool import SpanPool
 from allocator.spec import PAGE_ALIGNMENT_BYTES, Granularity, ceil_div
 
 if TYPE_CHECKING:
     from allocator.backing import Backing
-    from allocator.pool import Pool
     from allocator.spec import CacheSpec
 
 
@@ -32,11 +31,15 @@ class GranuleOptions:
 
     reserve_min: int = field(
         default=5,
-        metadata={"help": "empty spans a pool maps beyond those it is short of, if memory is left"},
+        metadata={
+            "help": "empty spans a pool in use keeps mapped for what comes, if memory is left"
+        },
     )
     reserve_max: int = field(
         default=10,
-        metadata={"help": "empty spans a pool keeps mapped; more are unmapped at once"},
+        metadata={
+            "help": "empty spans a pool keeps mapped; more are unmapped beside the next step"
+        },
     )
     span: int = field(
         default=1,
@@ -63,8 +66,8 @@ class GranuleManager(SharedSpansManager):
 
     Spans that become empty are unmapped but for a reserve, so mappings come and go all the time;
     the backing counts them and the cost model prices them. When the budget is exhausted, empty
-    spans of the other pools go first. kvcached maps ahead in a thread of its own; here a pool maps
-    its reserve together with what it is short of.
+    spans of the other pools go first. As kvcached does in a thread of its own, the reserve is
+    filled up and cut down while a step runs.
     """
 
     name = "granule"
@@ -77,11 +80,16 @@ class GranuleManager(SharedSpansManager):
         self._migrations: list[Migration] = []
         super().__init__(spec, backing, options.granularity, store=backing)
 
-    def release(self, sequence: int) -> None:
-        """See `CacheManager.release`."""
-        super().release(sequence)
+    def prepare(self, next_tokens: int) -> None:
+        """See `CacheManager.prepare`: unmap beyond the reserve, then fill it up."""
+        del next_tokens  # kvcached does not look at the queue
+        least, most = self._options.reserve_min, self._options.reserve_max
         for pool in self._pools:
-            pool.remove_empty_spans(max(0, pool.num_empty_spans - self._options.reserve_max))
+            pool.remove_empty_spans(max(0, pool.num_empty_spans - most))
+        for pool in self._pools:
+            affordable = self.backing.num_free_granules // pool.geometry.granules_per_span
+            if pool.num_live:
+                pool.add_spans(min(max(0, least - pool.num_empty_spans), affordable))
 
     def take_migrations(self) -> list[Migration]:
         """See `CacheManager.take_migrations`: spans that one pool took from another's reserve."""
@@ -94,13 +102,10 @@ class GranuleManager(SharedSpansManager):
         mapped = sum(self._in_granules([pool.num_spans for pool in self._pools]))
         free = self.backing.num_free_granules
         check(mapped + free == self.backing.num_granules, "a mapped granule is in no span")
-        for pool in self._pools:
-            most = self._options.reserve_max
-            check(pool.num_empty_spans <= most, f"pool {pool.name}: the reserve is too large")
 
-    def _build_pool(self, name: str, page_bytes: int) -> Pool:
+    def _build_pool(self, name: str, page_bytes: int) -> SpanPool:
         geometry = span_geometry(page_bytes, self.backing, self._options)
-        return span_pool(name, geometry, self.backing)
+        return SpanPool(name, geometry, self.backing, self.backing.num_granules)
 
     def _make_room(self, by_pool: list[int]) -> None:
         missing = self._missing_spans(by_pool)
@@ -110,9 +115,6 @@ class GranuleManager(SharedSpansManager):
         self._reclaim(by_pool, missing)
         for pool, spans in zip(self._pools, missing, strict=True):
             pool.add_spans(spans)
-        for pool, spans in zip(self._pools, missing, strict=True):
-            affordable = self.backing.num_free_granules // pool.geometry.granules_per_span
-            pool.add_spans(min(self._options.reserve_min, affordable) if spans else 0)
 
     def _reclaim(self, by_pool: list[int], missing: list[int]) -> None:
         """Unmap spare spans, as few as end the shortage."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from allocator.pool import Pool
 from allocator.pooled import PooledManager
+from allocator.slab import fixed_pool
 from allocator.spec import Granularity
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from allocator.backing import Backing
+    from allocator.pool import Pool
     from allocator.spec import CacheSpec
 
 
@@ -38,9 +41,9 @@ class PaddedManager(PooledManager):
     def _page_bytes_by_pool(self) -> list[int]:
         return [max(shape.page_bytes for shape in self._shapes)]
 
-    def _build(self) -> tuple[list[Pool], tuple[int, ...]]:
+    def _build(self) -> tuple[Sequence[Pool], tuple[int, ...]]:
         (page_bytes,) = self._page_bytes_by_pool()
-        pool = Pool.fixed("unified", page_bytes, self.backing, self.backing.num_granules)
+        pool = fixed_pool("unified", page_bytes, self.backing, self.backing.num_granules)
         return [pool], (0,) * len(self._shapes)
 
     @property

@@ -88,6 +88,15 @@ class SharedBytesManager(CacheManager):
         self._use(tokens * self.spec.bytes_per_token())
         self._tokens[sequence] = held + tokens
 
+    def extend_all(self, sequences: Sequence[int], tokens: int) -> None:
+        """See `CacheManager.extend_all`."""
+        held = [self._tokens[sequence] for sequence in sequences]
+        if tokens < 0:
+            raise ValueError("a sequence does not shrink")
+        self._use(len(held) * tokens * self.spec.bytes_per_token())
+        for sequence, had in zip(sequences, held, strict=True):
+            self._tokens[sequence] = had + tokens
+
     def release(self, sequence: int) -> None:
         """See `CacheManager.release`."""
         self._used_bytes -= self._sequence_bytes(self._tokens.pop(sequence))

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 from allocator.edge_pool import EdgePool
 from allocator.integrity import check
 from allocator.interface import UNBOUNDED_TOKENS, OutOfMemoryError
+from allocator.pool_names import POOL_NAMES
 from allocator.spec import Granularity
-from allocator.split import POOL_NAMES, ByKindManager
+from allocator.split import ByKindManager
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from allocator.backing import Backing
     from allocator.spec import CacheSpec
 
@@ -51,7 +54,7 @@ class TwoEndedManager(ByKindManager):
     summary = "one buffer, KV from one end and state from the other, compacted by edge moves"
     source = "SGLang --enable-unified-memory (pull requests 29678 and 35177), semantics only"
     Options = TwoEndedOptions
-    _pools: list[EdgePool]  # type: ignore[assignment]
+    _pools: Sequence[EdgePool]
     _slab: int
 
     def __init__(self, spec: CacheSpec, backing: Backing, options: TwoEndedOptions) -> None:
@@ -64,7 +67,7 @@ class TwoEndedManager(ByKindManager):
     @property
     def max_sequence_tokens(self) -> int:
         """See `CacheManager.max_sequence_tokens`."""
-        sizes = [pool.geometry.page_bytes for pool in self._pools]
+        sizes = [pool.page_bytes for pool in self._pools]
         state = sum(n * size for n, size in zip(self._pages_of_state, sizes, strict=True))
         block = sum(n * size for n, size in zip(self._pages_per_block, sizes, strict=True))
         if state > self._budget_bytes:
@@ -87,9 +90,14 @@ class TwoEndedManager(ByKindManager):
         holes = any(pool.num_free for pool in self._pools)
         check(not (self._is_eager and holes), "eager compaction has left a hole")
 
-    def _build(self) -> tuple[list[EdgePool], tuple[int, ...]]:  # type: ignore[override]
+    def _build(self) -> tuple[Sequence[EdgePool], tuple[int, ...]]:
         kinds = self.spec.kinds()
-        pools = [EdgePool(POOL_NAMES[kind], self._page_bytes(kind)) for kind in kinds]
+        budget_bytes = self.backing.num_granules * self.backing.granule_bytes
+        sizes = [self._page_bytes(kind) for kind in kinds]
+        pools = [
+            EdgePool(POOL_NAMES[kind], size, budget_bytes // size)
+            for kind, size in zip(kinds, sizes, strict=True)
+        ]
         return pools, self._numbers()
 
     def _make_room(self, by_pool: list[int]) -> None:
@@ -104,47 +112,44 @@ class TwoEndedManager(ByKindManager):
         if lacking > self._bytes_of(spare):
             raise self._out_of_memory(by_pool, missing, spare)
         for number, count in enumerate(spare):
-            size = self._pools[number].geometry.page_bytes
+            size = self._pools[number].page_bytes
             moved = min(count, max(0, -(-lacking // size)))
             self._squeeze(number, moved)
             lacking -= moved * size
         for pool, asked in zip(self._pools, by_pool, strict=True):
-            pool.raise_edge(max(0, asked - pool.num_free))  # an edge may have fallen too far
+            pool.lengthen(max(0, asked - pool.num_free))  # an edge may have fallen too far
 
     def _out_of_memory(
         self, by_pool: list[int], missing: list[int], spare: list[int]
     ) -> OutOfMemoryError:
         """Blame the pool that lacks the most bytes."""
-        lacks = [n * pool.geometry.page_bytes for n, pool in zip(missing, self._pools, strict=True)]
+        lacks = [n * pool.page_bytes for n, pool in zip(missing, self._pools, strict=True)]
         number = lacks.index(max(lacks))
         pool, others = self._pools[number], sum(lacks) - max(lacks)
         room = max(0, self._gap_bytes() + self._bytes_of(spare) - others)
-        largest = pool.num_free + room // pool.geometry.page_bytes
+        largest = pool.num_free + room // pool.page_bytes
         return OutOfMemoryError(pool.name, by_pool[number], pool.num_free, largest=largest)
 
     def _squeeze(self, number: int, count: int) -> None:
-        """Let an edge fall by so many pages at least, moving pages at the edge into holes."""
+        """Let an edge fall by so many pages at least, moving live pages above it into holes."""
         pool = self._pools[number]
-        goal = pool.num_pages - count
-        moves = []
-        while pool.num_pages > goal:
-            source, target = pool.move_edge_page()
-            self._table.move(number, source, target)
-            moves.append((self._offset_bytes(number, source), self._offset_bytes(number, target)))
+        moves = pool.squeeze(count)
         if moves:
-            self.backing.copy_pages(self._slab, pool.geometry.page_bytes, moves)
+            for source, target in moves:
+                self._table.move(number, source, target)
+            pairs = [
+                (self._offset_bytes(number, source), self._offset_bytes(number, target))
+                for source, target in moves
+            ]
+            self.backing.copy_pages(self._slab, pool.page_bytes, pairs)
 
     def _offset_bytes(self, number: int, page: int) -> int:
         """KV pages lie from the start of the buffer, state pages from its end."""
-        size = self._pools[number].geometry.page_bytes
+        size = self._pools[number].page_bytes
         return page * size if number == 0 else self._budget_bytes - (page + 1) * size
 
     def _gap_bytes(self) -> int:
         return self._budget_bytes - self._bytes_of([pool.num_pages for pool in self._pools])
-
-    def _bytes_of(self, pages: list[int]) -> int:
-        sizes = zip(pages, self._pools, strict=True)
-        return sum(count * pool.geometry.page_bytes for count, pool in sizes)
 
     def _reserve_bytes(self) -> int:
         """The gap."""

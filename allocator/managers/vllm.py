@@ -139,7 +139,7 @@ class VllmManager(LaidOutManager):
     def _page_bytes_by_pool(self) -> list[int]:
         return [self.plan.block_bytes]
 
-    def _build(self) -> tuple[list[Pool], tuple[int, ...]]:
+    def _build(self) -> tuple[Sequence[Pool], tuple[int, ...]]:
         granules, size = self.backing.num_granules, self.plan.block_bytes
         usable = max(0, self.plan.num_blocks(granules * self.backing.granule_bytes) - 1)
         return [fixed_pool("blocks", size, self.backing, granules, usable)], (0,) * self._num_cuts

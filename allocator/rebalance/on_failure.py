@@ -1,4 +1,4 @@
-"""Move capacity when an allocation would fail, a batch at a time (the AVMP paper's trigger)."""
+"""Move capacity when a call would fail, and not before."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from allocator.rebalance.policy import Shortage, SpanMove
+    from allocator.rebalance.policy import Shortage
 
 
 @dataclass(frozen=True, slots=True)
 class OnFailure:
-    """Moves at least what the failing call lacks, and a whole batch where the donor has one.
+    """Moves what the failing call lacks, and a whole batch where the donor has one ready.
 
     The paper moves exactly one batch and fails the call if that is not enough; here the move
     either ends the shortage or does not take place, in either direction.
 
     Attributes:
-        batch_granules: Granules that a migration takes from the donor if it can spare them.
+        batch_units: Units that a migration takes from the donor if it can spare them.
     """
 
-    batch_granules: int
+    batch_units: int
 
-    def on_shortage(self, shortage: Shortage) -> SpanMove | None:
+    def on_shortage(self, shortage: Shortage) -> int:
         """See `RebalancePolicy.on_shortage`."""
-        return shortage.move(self.batch_granules)
+        return shortage.move(self.batch_units)
 
     def on_admission(self, tokens: int) -> None:
         """Learns nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from allocator.rebalance.policy import Shortage, SpanMove
+    from allocator.rebalance.policy import Shortage
     from allocator.spec import CacheSpec
 
 WEIGHT = 1 / 16
@@ -23,19 +23,16 @@ class Predictive:
     of L tokens need n x state bytes and n x L x KV bytes, which gives each pool its share.
     """
 
-    def __init__(self, spec: CacheSpec, num_granules: int) -> None:
+    def __init__(self, spec: CacheSpec) -> None:
         self._state_bytes = spec.bytes_per_sequence()
         self._token_bytes = spec.bytes_per_token()
-        self._num_granules = num_granules
         self._mean_tokens: float | None = None
         self._has_lengths = False  # final lengths, not only those at admission
 
-    def on_shortage(self, shortage: Shortage) -> SpanMove | None:
+    def on_shortage(self, shortage: Shortage) -> int:
         """See `RebalancePolicy.on_shortage`."""
-        recipient = shortage.recipient
-        share = self._share(shortage.recipient_number)
-        held = recipient.num_spans * recipient.granules_per_span
-        return shortage.move(max(0, int(share * self._num_granules) - held))
+        due = int(self._share(shortage.recipient) * shortage.total_units)
+        return shortage.move(max(0, due - shortage.recipient_units))
 
     def on_admission(self, tokens: int) -> None:
         """A first idea of lengths, until sequences have ended."""

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from allocator.rebalance.policy import RebalancePolicy, Shortage, SpanMove
+    from allocator.rebalance.policy import RebalancePolicy, Shortage
 
 
 class Direction(Enum):
@@ -34,15 +34,15 @@ class Hysteresis:
         self._last_recipient: int | None = None
         self._last_operation = 0
 
-    def on_shortage(self, shortage: Shortage) -> SpanMove | None:
+    def on_shortage(self, shortage: Shortage) -> int:
         """See `RebalancePolicy.on_shortage`."""
-        turns = self._last_recipient not in (None, shortage.recipient_number)
+        turns = self._last_recipient not in (None, shortage.recipient)
         is_soon = shortage.operation - self._last_operation < self._operations
-        move = shortage.move() if turns and is_soon else self._inner.on_shortage(shortage)
-        if move is not None and move.donor_spans:
-            self._last_recipient = shortage.recipient_number
+        units = shortage.move() if turns and is_soon else self._inner.on_shortage(shortage)
+        if units:
+            self._last_recipient = shortage.recipient
             self._last_operation = shortage.operation
-        return move
+        return units
 
     def on_admission(self, tokens: int) -> None:
         """See `RebalancePolicy.on_admission`."""

@@ -41,6 +41,26 @@ class ModelCosts:
 
 
 @dataclass(frozen=True, slots=True)
+class RemapCosts:
+    """What the host needs to change mappings; the size of a mapping does not matter.
+
+    Attributes:
+        batch_ns: Once, for any number of changes in a row.
+        unmap_ns: Each mapping taken away.
+        map_ns: Each mapping made and made accessible.
+    """
+
+    batch_ns: float
+    unmap_ns: float
+    map_ns: float
+
+    def duration_ns(self, maps: int, unmaps: int) -> float:
+        """Nanoseconds of so many changes in a row."""
+        once = self.batch_ns if maps or unmaps else 0.0
+        return once + maps * self.map_ns + unmaps * self.unmap_ns
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceCosts:
     """What a device needs for it.
 
@@ -48,14 +68,16 @@ class DeviceCosts:
         bytes_per_s: Achievable memory bandwidth.
         flops_per_s: Achievable dense matrix arithmetic.
         step_overhead_ns: Host and launch time of a step that no kernel hides.
-        remap_ns: Unmapping one run of physical memory and mapping it elsewhere, whatever its size.
+        remap: Changes of mappings that a step waits for.
+        remap_beside: Changes of mappings while a step runs.
         copy_ns: Starting one batched copy of pages.
     """
 
     bytes_per_s: float
     flops_per_s: float
     step_overhead_ns: float
-    remap_ns: float
+    remap: RemapCosts
+    remap_beside: RemapCosts
     copy_ns: float
 
 
@@ -65,10 +87,10 @@ class RooflineExecutor:
     The parts run one after the other on the device: weights (read once a step, whatever the
     batch), attention (KV of every attended token read once), state (read and written once a
     sequence). Each takes max(bytes / bandwidth, FLOPs / arithmetic) (roofline model: Williams,
-    Waterman, Patterson, CACM 2009). Mappings are priced one by one and hidden behind nothing,
-    each as an unmapping and a mapping: an upper bound. Copies of pages are priced by their bytes
-    and a kernel launch each. Not modelled: kernel efficiency at small
-    sizes, communication between devices, the serving engine's own Python.
+    Waterman, Patterson, CACM 2009). Changes of mappings made for the step come before it; those
+    made beside it cost nothing unless they take longer than the step. Copies of pages are priced
+    by their bytes and a kernel launch each. Not modelled: kernel efficiency at small sizes,
+    communication between devices, the serving engine's own Python.
     """
 
     def __init__(self, model: ModelCosts, device: DeviceCosts) -> None:
@@ -77,18 +99,19 @@ class RooflineExecutor:
 
     def execute(self, plan: StepPlan) -> int:
         """Nanoseconds of a step; see `sim.step.StepExecutor`."""
-        num_tokens = len(plan.decodes) + sum(chunk.tokens for chunk in plan.chunks)
         device = self._device
-        return max(
-            1,
-            round(
-                device.step_overhead_ns
-                + max(plan.maps, plan.unmaps) * device.remap_ns
-                + self._copies_ns(plan)
-                + self._weights_ns(num_tokens)
-                + self._attention_ns(plan)
-                + self._state_ns(plan, num_tokens)
-            ),
+        beside_ns = device.remap_beside.duration_ns(plan.maps_beside, plan.unmaps_beside)
+        before_ns = device.remap.duration_ns(plan.maps, plan.unmaps)
+        return max(1, round(before_ns + max(self._compute_ns(plan), beside_ns)))
+
+    def _compute_ns(self, plan: StepPlan) -> float:
+        num_tokens = len(plan.decodes) + sum(chunk.tokens for chunk in plan.chunks)
+        return (
+            self._device.step_overhead_ns
+            + self._copies_ns(plan)
+            + self._weights_ns(num_tokens)
+            + self._attention_ns(plan)
+            + self._state_ns(plan, num_tokens)
         )
 
     def _weights_ns(self, num_tokens: int) -> float:

@@ -1,0 +1,162 @@
+"""Which pages are free: a bit a page in large integers, so that runs cost what single pages cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from allocator.integrity import check
+from allocator.run import append_run, pages_of_runs, runs_of_mask
+
+if TYPE_CHECKING:
+    from allocator.run import Run
+
+CHAPTER_PAGES = 1024
+"""Bits of one integer: operations on 128 bytes cost about what they cost on 8."""
+
+
+class FreePages:
+    """A set of page numbers, from 0 on; pages leave it lowest first.
+
+    Each *chapter* of 1,024 pages is one integer, and one more integer tells which chapters have
+    any, so every call costs a few integer operations a run, whatever the size of the pool.
+
+    Attributes:
+        count: Pages in the set.
+    """
+
+    __slots__ = ("_chapters", "_some", "count")
+
+    def __init__(self, num_pages: int) -> None:
+        """An empty set that can hold the pages below `num_pages`."""
+        self._chapters = [0] * -(-num_pages // CHAPTER_PAGES)
+        self._some = 0  # bit i: chapter i has a page
+        self.count = 0
+
+    def add(self, first: int, count: int) -> None:
+        """Add a run.
+
+        Raises:
+            ValueError: If a page of it is in the set; nothing is added.
+        """
+        number, offset = divmod(first, CHAPTER_PAGES)
+        if offset + count > CHAPTER_PAGES:
+            self._add_across(first, count)
+            return
+        chapter, bits = self._chapters[number], (1 << count) - 1 << offset
+        if chapter & bits:
+            raise ValueError(f"a page from {first} to {first + count - 1} is free already")
+        self._chapters[number] = chapter | bits
+        if not chapter:
+            self._some |= 1 << number
+        self.count += count
+
+    def pop(self) -> int:
+        """Take the lowest page out of a set that has any."""
+        some = self._some
+        number = (some & -some).bit_length() - 1
+        chapter = self._chapters[number]
+        lowest = chapter & -chapter
+        self._chapters[number] = chapter ^ lowest
+        if chapter == lowest:
+            self._some = some & some - 1
+        self.count -= 1
+        return number * CHAPTER_PAGES + lowest.bit_length() - 1
+
+    def take(self, count: int, start: int = 0) -> list[Run]:
+        """Take pages out of a set that has so many: the lowest from `start` on, then from 0 on."""
+        if count == 1 and not start:
+            return [(self.pop(), 1)]
+        runs: list[Run] = []
+        number, offset = divmod(start, CHAPTER_PAGES)
+        if offset and number < len(self._chapters):
+            count -= self._take_of(number, offset, count, runs)
+            number += 1
+        while count:
+            ahead = self._some >> number
+            if not ahead:
+                number, ahead = 0, self._some
+            number += (ahead & -ahead).bit_length() - 1
+            count -= self._take_of(number, 0, count, runs)
+        return runs
+
+    def remove_from(self, first: int) -> list[Run]:
+        """Take every page from `first` on out of the set, as runs in order."""
+        runs: list[Run] = []
+        for number in range(first // CHAPTER_PAGES, len(self._chapters)):
+            if self._some >> number == 0:
+                break
+            offset = max(0, first - number * CHAPTER_PAGES)
+            self._take_of(number, offset, CHAPTER_PAGES, runs)
+        return runs
+
+    def run_before(self, end: int) -> int:
+        """Pages of the run that ends just before page `end`."""
+        length = 0
+        while end:
+            number, offset = divmod(end - 1, CHAPTER_PAGES)
+            gaps = ~self._chapters[number] & (1 << offset + 1) - 1
+            part = offset + 1 - gaps.bit_length()
+            length, end = length + part, end - part
+            if gaps:
+                break
+        return length
+
+    def runs(self) -> list[Run]:
+        """Every page of the set, as runs in order; costs the whole set."""
+        runs: list[Run] = []
+        for number, chapter in enumerate(self._chapters):
+            for first, count in runs_of_mask(chapter, number * CHAPTER_PAGES):
+                append_run(runs, first, count)
+        return runs
+
+    def check_integrity(self) -> None:
+        """Raise AssertionError if the count or the marks of chapters are off."""
+        sizes = [chapter.bit_count() for chapter in self._chapters]
+        check(all(chapter >> CHAPTER_PAGES == 0 for chapter in self._chapters), "a foreign page")
+        check(sum(sizes) == self.count, "free pages are miscounted")
+        marks = sum(1 << number for number, size in enumerate(sizes) if size)
+        check(marks == self._some, "a chapter is marked wrongly")
+
+    def _add_across(self, first: int, count: int) -> None:
+        """Add a run that crosses the edge of a chapter, whole or not at all."""
+        end, page = first + count, first
+        while page < end:
+            length = min(end - page, CHAPTER_PAGES - page % CHAPTER_PAGES)
+            try:
+                self.add(page, length)
+            except ValueError:
+                if page > first:
+                    self._drop(first, page - first)
+                raise
+            page += length
+
+    def _drop(self, first: int, count: int) -> None:
+        """Take back what has just been added."""
+        for page in pages_of_runs([(first, count)]):
+            number, offset = divmod(page, CHAPTER_PAGES)
+            self._chapters[number] ^= 1 << offset
+            if not self._chapters[number]:
+                self._some ^= 1 << number
+        self.count -= count
+
+    def _take_of(self, number: int, offset: int, count: int, runs: list[Run]) -> int:
+        """Take so many of a chapter's pages from an offset on, or all; returns how many."""
+        base = number * CHAPTER_PAGES
+        chapter = self._chapters[number]
+        left, rest = count, chapter >> offset << offset
+        kept = chapter ^ rest
+        while rest and left:
+            lowest = rest & -rest
+            start, end = lowest.bit_length() - 1, rest + lowest  # the carry runs to the run's end
+            length = (end & -end).bit_length() - 1 - start
+            rest &= end
+            if length > left:
+                rest |= (1 << length - left) - 1 << start + left
+                length = left
+            append_run(runs, base + start, length)
+            left -= length
+        self._chapters[number] = kept | rest
+        if chapter and not kept | rest:
+            self._some ^= 1 << number
+        self.count -= count - left
+        return count - left

@@ -1,0 +1,126 @@
+"""A row of pages on a slab of which a prefix is mapped, in equal units of granules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from allocator.integrity import check
+from allocator.row_pool import Moves, Placement, RowPool
+from allocator.spec import ceil_div
+
+if TYPE_CHECKING:
+    from allocator.backing import Backing
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How far a slab may be mapped, and in what steps.
+
+    Attributes:
+        base_granules: Granules at its start that are mapped for good.
+        unit_granules: Granules mapped, and unmapped, together: one piece of physical memory.
+        max_units: Units that may follow the base.
+    """
+
+    base_granules: int
+    unit_granules: int
+    max_units: int
+
+    def granules(self, units: int) -> int:
+        """Granules of the base and so many units."""
+        return self.base_granules + units * self.unit_granules
+
+
+class MappedPool(RowPool):
+    """Pages lie end to end over the mapped prefix of the slab, across the edges of granules.
+
+    So at most a part of one page is lost, at the end of the prefix. Capacity comes and goes at
+    the end: pages are taken low so that it stays free, and where it is not, its live pages are
+    copied down first.
+
+    Attributes:
+        num_units: Units mapped beyond the base.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        page_bytes: int,
+        backing: Backing,
+        extent: Extent,
+        placement: Placement = Placement.LOW,
+    ) -> None:
+        """Reserve the slab and map its base."""
+        granules = extent.granules(extent.max_units)
+        max_pages = granules * backing.granule_bytes // page_bytes
+        super().__init__(name, page_bytes, max_pages, placement)
+        self.num_units = 0
+        self._backing = backing
+        self._extent = extent
+        self.slab = backing.reserve(granules * backing.granule_bytes)
+        if extent.base_granules:
+            backing.map(self.slab, 0, extent.base_granules)
+        self.lengthen(self.pages_of(0))
+
+    def pages_of(self, units: int) -> int:
+        """Whole pages of the base and so many units."""
+        return self._extent.granules(units) * self._backing.granule_bytes // self.page_bytes
+
+    def units_of(self, pages: int) -> int:
+        """Units that so many pages need beyond the base."""
+        granules = ceil_div(pages * self.page_bytes, self._backing.granule_bytes)
+        return max(0, ceil_div(granules - self._extent.base_granules, self._extent.unit_granules))
+
+    def sparable_units(self, kept_pages: int) -> int:
+        """Units that can go if so many pages stay free beside the live ones."""
+        return max(0, self.num_units - self.units_of(self.num_live + kept_pages))
+
+    @property
+    def num_units_free_at_end(self) -> int:
+        """Units that can go without a copy."""
+        return self.num_units - self.units_of(self.num_pages - self.num_free_at_end)
+
+    def gain(self, units: int) -> None:
+        """Map units at the end.
+
+        Raises:
+            ValueError: If the slab has fewer left, or the budget has too few granules.
+        """
+        size = self._extent.unit_granules
+        room = self._extent.max_units - self.num_units
+        if units > room or units * size > self._backing.num_free_granules:
+            raise ValueError(f"pool {self.name}: no room for {units} more units")
+        for unit in range(self.num_units, self.num_units + units):
+            self._backing.map(self.slab, self._extent.granules(unit), size)
+        self.num_units += units
+        self.lengthen(self.pages_of(self.num_units) - self.num_pages)
+
+    def lose(self, units: int) -> Moves:
+        """Unmap the last units, after copying the live pages that reach into them.
+
+        Returns:
+            (page, page it moved to) of each copied page.
+
+        Raises:
+            ValueError: If fewer can go; nothing changes.
+        """
+        if not 0 <= units <= self.sparable_units(0):
+            raise ValueError(f"pool {self.name}: {units} units asked, fewer can go")
+        left = self.num_units - units
+        moves = self.shorten(self.num_pages - self.pages_of(left))
+        if moves:
+            size = self.page_bytes
+            pairs = [(source * size, target * size) for source, target in moves]
+            self._backing.copy_pages(self.slab, size, pairs)
+        for unit in reversed(range(left, self.num_units)):
+            granules = self._extent.unit_granules
+            self._backing.unmap(self.slab, self._extent.granules(unit), granules)
+        self.num_units = left
+        return moves
+
+    def check_integrity(self) -> None:
+        """See `Pool.check_integrity`."""
+        super().check_integrity()
+        whole = self.num_pages == self.pages_of(self.num_units)
+        check(whole, f"pool {self.name}: its pages do not fill what is mapped")

@@ -1,0 +1,197 @@
+"""Pages in spans of whole granules, each mapped and unmapped by itself."""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING
+
+from allocator.integrity import check
+from allocator.pool import Pool
+from allocator.run import append_run, pages_of_runs, runs_of_mask
+from allocator.span_lists import SpanLists
+from allocator.spec import ceil_div
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from allocator.backing import Backing
+    from allocator.run import Run
+    from allocator.span import SpanGeometry
+
+
+class SpanPool(Pool):
+    """Pages of one size, numbered from 0 at the start of the slab.
+
+    The free pages of a span are the bits of one integer, and spans with equally many free pages
+    stand in one list, so every call costs array or integer operations on the spans it touches,
+    whatever the size of the pool. Pages are taken from the fullest span that has any: live pages
+    gather, and spans become empty, so that capacity can move.
+    """
+
+    def __init__(
+        self, name: str, geometry: SpanGeometry, backing: Backing, slab_granules: int
+    ) -> None:
+        """Reserve a slab of so many granules; no page is there until spans are added."""
+        self.name = name
+        self.page_bytes = geometry.page_bytes
+        self.geometry = geometry
+        self.num_pages = 0
+        self._num_free = 0
+        self._backing = backing
+        self.slab = backing.reserve(slab_granules * backing.granule_bytes)
+        num_spans = slab_granules // geometry.granules_per_span
+        self._absent = list(range(num_spans))  # a heap: the lowest absent span is added first
+        self._free = [0] * num_spans  # bit i: page i of the span is free
+        self._lists = SpanLists(num_spans, geometry.pages_per_span)
+
+    @property
+    def num_free(self) -> int:
+        """See `Pool.num_free`."""
+        return self._num_free
+
+    @property
+    def num_spans(self) -> int:
+        """Spans that are mapped."""
+        return len(self._free) - len(self._absent)
+
+    @property
+    def num_empty_spans(self) -> int:
+        """Mapped spans without a live page."""
+        return self._lists.num_empty
+
+    def add_spans(self, count: int) -> None:
+        """Map the lowest absent spans; their pages become free.
+
+        Raises:
+            ValueError: If fewer are absent, or the budget has too few granules; nothing is mapped.
+        """
+        granules, size = self.geometry.granules_per_span, self.geometry.pages_per_span
+        if count > len(self._absent) or count * granules > self._backing.num_free_granules:
+            raise ValueError(f"pool {self.name}: no room for {count} more spans")
+        for _ in range(count):
+            span = heapq.heappop(self._absent)
+            self._backing.map(self.slab, span * granules, granules)
+            self._free[span] = (1 << size) - 1
+            self._lists.add(span, size)
+        self.num_pages += count * size
+        self._num_free += count * size
+
+    def remove_empty_spans(self, count: int) -> None:
+        """Unmap empty spans, those that became empty last first.
+
+        Raises:
+            ValueError: If fewer are empty; nothing is unmapped.
+        """
+        if count > self.num_empty_spans:
+            raise ValueError(f"pool {self.name}: {count} spans asked, fewer are empty")
+        granules, size = self.geometry.granules_per_span, self.geometry.pages_per_span
+        for _ in range(count):
+            span = self._lists.pop(size)
+            self._backing.unmap(self.slab, span * granules, granules)
+            self._free[span] = 0
+            heapq.heappush(self._absent, span)
+        self.num_pages -= count * size
+        self._num_free -= count * size
+
+    def take(self, count: int) -> list[Run]:
+        """See `Pool.take`: from the fullest spans that have any."""
+        if count > self.num_free:
+            raise ValueError(f"pool {self.name}: {count} pages asked, {self.num_free} are free")
+        self._num_free -= count
+        runs: list[Run] = []
+        while count > 0:
+            num_free = self._lists.least_free()
+            for first, length in self._take_part(num_free, count):
+                append_run(runs, first, length)  # spans side by side make one run
+            count -= num_free
+        return runs
+
+    def give(self, runs: Iterable[Run]) -> None:
+        """See `Pool.give`."""
+        size = self.geometry.pages_per_span
+        for start, count in runs:
+            page, end = start, start + count
+            while page < end:
+                span = page // size
+                first = span * size
+                part = min(end - page, first + size - page)
+                self._free_part(span, page - first, part)
+                page += part
+            self._num_free += count
+
+    def check_integrity(self) -> None:
+        """Raise AssertionError if a page is lost or doubled, or a span is in the wrong list."""
+        name, size, num_spans = self.name, self.geometry.pages_per_span, len(self._free)
+        try:
+            self._lists.check_integrity([free.bit_count() for free in self._free])
+        except AssertionError as problem:
+            raise AssertionError(f"pool {name}: {problem}") from None
+        own = all(free >> size == 0 for free in self._free)
+        check(own, f"pool {name}: a span holds a foreign page")
+        num_free = sum(free.bit_count() for free in self._free)
+        check(num_free == self.num_free, f"pool {name}: free pages are miscounted")
+        self._check_absent()
+        num_pages = num_spans * size - len(self._absent) * size
+        check(num_pages == self.num_pages, f"pool {name}: pages are miscounted")
+
+    def check_live(self, pages: set[int]) -> None:
+        """Raise AssertionError unless exactly these pages are taken, all in mapped spans."""
+        size = self.geometry.pages_per_span
+        free = {p for i, mask in enumerate(self._free) for p in _pages_of(mask, i * size)}
+        check(free.isdisjoint(pages), f"pool {self.name}: a live page is free")
+        check(len(pages) == self.num_live, f"pool {self.name}: live pages miscounted")
+        spans = {page // size for page in pages}
+        check(spans.isdisjoint(self._absent), f"pool {self.name}: a live page has no memory")
+
+    def _check_absent(self) -> None:
+        absent, name = self._absent, self.name
+        known = set(absent) <= set(range(len(self._free)))
+        check(known, f"pool {name}: a span is absent that never was")
+        check(len(set(absent)) == len(absent), f"pool {name}: a span is absent twice")
+        check(not any(self._free[span] for span in absent), f"pool {name}: an absent span is free")
+        is_heap = all(absent[(i - 1) // 2] < absent[i] for i in range(1, len(absent)))
+        check(is_heap, f"pool {name}: absent spans are out of order")
+
+    def _take_part(self, num_free: int, count: int) -> list[Run]:
+        """Take the lowest pages of a span with so many free, all of them if that is too few."""
+        span = self._lists.pop(num_free, num_free - count)
+        return self._take_lowest(span, num_free, count)
+
+    def _take_lowest(self, span: int, num_free: int, count: int) -> list[Run]:
+        """Take the lowest pages of a span that has so many free; its list is seen to."""
+        free, first = self._free[span], span * self.geometry.pages_per_span
+        if count >= num_free:
+            self._free[span] = 0
+            return list(runs_of_mask(free, first))
+        if count == 1:
+            lowest = free & -free
+            self._free[span] = free ^ lowest
+            return [(first + lowest.bit_length() - 1, 1)]
+        runs = _first_of(runs_of_mask(free, first), count)
+        last, length = runs[-1]
+        end = last + length - first
+        self._free[span] = free >> end << end
+        return runs
+
+    def _free_part(self, span: int, offset: int, count: int) -> None:
+        free = self._free[span]
+        num_free = free.bit_count()
+        self._free[span] = free | ((1 << count) - 1) << offset
+        if num_free:
+            self._lists.remove(span, num_free)
+        self._lists.add(span, num_free + count)
+
+
+def _pages_of(mask: int, first: int) -> list[int]:
+    return pages_of_runs(runs_of_mask(mask, first))
+
+
+def _first_of(runs: Iterable[Run], count: int) -> list[Run]:
+    """Runs of the first pages of some runs."""
+    first: list[Run] = []
+    for start, length in runs:
+        first.append((start, min(length, count)))
+        count -= length
+        if count <= 0:
+            break
+    return first
