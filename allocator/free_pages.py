@@ -1,4 +1,4 @@
-"""Which pages are free: a bit a page in large integers, so that runs cost what single pages cost."""
+"""Which pages are free: a bit a page in large integers, so that a run costs what a page costs."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from allocator.run import append_run, pages_of_runs, runs_of_mask
 if TYPE_CHECKING:
     from allocator.run import Run
 
-CHAPTER_PAGES = 1024
-"""Bits of one integer: operations on 128 bytes cost about what they cost on 8."""
+CHAPTER_PAGES = 512
+"""Bits of one integer: operations on 64 bytes cost about what they cost on 8."""
 
 
 class FreePages:
     """A set of page numbers, from 0 on; pages leave it lowest first.
 
-    Each *chapter* of 1,024 pages is one integer, and one more integer tells which chapters have
-    any, so every call costs a few integer operations a run, whatever the size of the pool.
+    Each *chapter* of 512 pages is one integer, and one more integer tells which chapters have any,
+    so every call costs a few integer operations a run, whatever the size of the pool.
 
     Attributes:
         count: Pages in the set.
     """
 
-    __slots__ = ("_chapters", "_some", "count")
+    __slots__ = ("_chapters", "_lowest", "_some", "count")
 
     def __init__(self, num_pages: int) -> None:
         """An empty set that can hold the pages below `num_pages`."""
         self._chapters = [0] * -(-num_pages // CHAPTER_PAGES)
         self._some = 0  # bit i: chapter i has a page
+        self._lowest = 0  # no chapter before this one has any
         self.count = 0
 
     def add(self, first: int, count: int) -> None:
@@ -48,34 +49,33 @@ class FreePages:
         self._chapters[number] = chapter | bits
         if not chapter:
             self._some |= 1 << number
+            self._lowest = min(self._lowest, number)
         self.count += count
 
     def pop(self) -> int:
         """Take the lowest page out of a set that has any."""
-        some = self._some
-        number = (some & -some).bit_length() - 1
+        number = self._lowest
         chapter = self._chapters[number]
+        if not chapter:
+            number = self._lowest = (self._some & -self._some).bit_length() - 1
+            chapter = self._chapters[number]
         lowest = chapter & -chapter
-        self._chapters[number] = chapter ^ lowest
-        if chapter == lowest:
-            self._some = some & some - 1
+        rest = self._chapters[number] = chapter ^ lowest
+        if not rest:
+            self._some ^= 1 << number
         self.count -= 1
         return number * CHAPTER_PAGES + lowest.bit_length() - 1
 
     def take(self, count: int, start: int = 0) -> list[Run]:
         """Take pages out of a set that has so many: the lowest from `start` on, then from 0 on."""
-        if count == 1 and not start:
-            return [(self.pop(), 1)]
         runs: list[Run] = []
-        number, offset = divmod(start, CHAPTER_PAGES)
+        number, offset = divmod(start, CHAPTER_PAGES) if start else (self._lowest, 0)
         if offset and number < len(self._chapters):
             count -= self._take_of(number, offset, count, runs)
             number += 1
         while count:
-            ahead = self._some >> number
-            if not ahead:
-                number, ahead = 0, self._some
-            number += (ahead & -ahead).bit_length() - 1
+            if number >= len(self._chapters) or not self._chapters[number]:
+                number = self._next_chapter(number)
             count -= self._take_of(number, 0, count, runs)
         return runs
 
@@ -115,6 +115,7 @@ class FreePages:
         check(all(chapter >> CHAPTER_PAGES == 0 for chapter in self._chapters), "a foreign page")
         check(sum(sizes) == self.count, "free pages are miscounted")
         marks = sum(1 << number for number, size in enumerate(sizes) if size)
+        check(not any(sizes[: self._lowest]), "a chapter with pages is passed over")
         check(marks == self._some, "a chapter is marked wrongly")
 
     def _add_across(self, first: int, count: int) -> None:
@@ -139,12 +140,19 @@ class FreePages:
                 self._some ^= 1 << number
         self.count -= count
 
+    def _next_chapter(self, number: int) -> int:
+        """The first chapter from a number on that has a page; after the last one the first."""
+        ahead = self._some >> number
+        if ahead:
+            return number + (ahead & -ahead).bit_length() - 1
+        return (self._some & -self._some).bit_length() - 1
+
     def _take_of(self, number: int, offset: int, count: int, runs: list[Run]) -> int:
         """Take so many of a chapter's pages from an offset on, or all; returns how many."""
-        base = number * CHAPTER_PAGES
+        base, found = number * CHAPTER_PAGES, []
         chapter = self._chapters[number]
-        left, rest = count, chapter >> offset << offset
-        kept = chapter ^ rest
+        rest = chapter >> offset << offset if offset else chapter
+        kept, left = chapter ^ rest, count
         while rest and left:
             lowest = rest & -rest
             start, end = lowest.bit_length() - 1, rest + lowest  # the carry runs to the run's end
@@ -153,10 +161,14 @@ class FreePages:
             if length > left:
                 rest |= (1 << length - left) - 1 << start + left
                 length = left
-            append_run(runs, base + start, length)
+            found.append((base + start, length))
             left -= length
-        self._chapters[number] = kept | rest
-        if chapter and not kept | rest:
+        rest |= kept
+        self._chapters[number] = rest
+        if chapter and not rest:
             self._some ^= 1 << number
+        if runs and found:  # only the first may go on where the last chapter ended
+            append_run(runs, *found.pop(0))
+        runs += found
         self.count -= count - left
         return count - left

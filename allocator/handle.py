@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 HANDLE_BITS = 32
 MIN_GENERATION_BITS = 4
-
-
-Retired = TypeVar("Retired", int, np.uint32, NDArray[np.uint32])
-"""How often a name was taken back: one, or an array of them."""
+MAX_GENERATION_BITS = 8
+"""A byte a page, so that a run's generations rise by one look-up in a table of 256."""
 
 
 class StaleHandleError(ValueError):
@@ -22,12 +16,12 @@ class StaleHandleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class HandleLayout:
-    """How the 32 bits are shared out; the generation takes what pool and index leave over.
+    """How the 32 bits are shared out; the generation takes up to 8 that pool and index leave over.
 
-    A fixed layout would waste bits on small tables and run out on large ones (a 141 GiB device
-    holds 4.6 million 32 KiB pages). The generation of an index follows from how often its name was
-    taken back: it goes round from 1, so no valid handle is 0, and a stale handle comes back to life
-    only if its index has been reused 2**generation_bits - 1 times; until then it is detected.
+    A fixed layout would run out of bits on large tables (a 141 GiB device holds 4.6 million pages
+    of 32 KiB). The generation of an index follows from how often its name was taken back: it goes
+    round from 1, so no valid handle is 0, and a stale handle comes back to life only if its index
+    has been reused 2**generation_bits - 1 times; until then it is detected.
 
     Attributes:
         pool_bits: Bits that name the pool, the highest ones.
@@ -56,20 +50,21 @@ class HandleLayout:
 
     @property
     def generation_bits(self) -> int:
-        """Bits left for the generation."""
-        return HANDLE_BITS - self.pool_bits - self.index_bits
+        """Bits left for the generation, as far as they are used."""
+        return min(MAX_GENERATION_BITS, HANDLE_BITS - self.pool_bits - self.index_bits)
+
+    @property
+    def num_generations(self) -> int:
+        """Generations that an index goes through before the first comes again."""
+        return (1 << self.generation_bits) - 1
 
     @property
     def index_mask(self) -> int:
         """Mask that leaves the index of a handle."""
         return (1 << self.index_bits) - 1
 
-    def generation(self, retired: Retired) -> Retired:
-        """The generation of an index whose name was taken back so many times, or of each of some."""
-        return retired % ((1 << self.generation_bits) - 1) + 1
-
     def pack(self, pool: int, generation: int, index: int) -> int:
-        """The handle of a pool, a generation and an index."""
+        """The handle of a pool, a generation from 1 on, and an index."""
         return (((pool << self.generation_bits) | generation) << self.index_bits) | index
 
     def unpack(self, handle: int) -> tuple[int, int, int]:

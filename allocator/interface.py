@@ -197,7 +197,7 @@ class CacheManager(ABC):
         0 if not even its state fits, `UNBOUNDED_TOKENS` if tokens need no memory.
         """
 
-    def prepare(self, next_tokens: int) -> None:
+    def prepare(self, next_tokens: int) -> None:  # noqa: B027 - most have nothing to prepare
         """Called when a step has been planned and runs: a chance to move capacity ahead of need.
 
         What is mapped and unmapped here costs the step nothing unless it takes longer. No live

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from allocator.pooled import PooledManager
 from allocator.pool_names import pool_names
+from allocator.pooled import PooledManager
 from allocator.slab import fixed_pool
 from allocator.spec import CacheGroup, CacheSpec, Granularity, ceil_div
 

@@ -17,12 +17,8 @@ if TYPE_CHECKING:
     from allocator.run import Run
 
 
-ONE = np.uint32(1)
-WORD_MASK = (1 << 32) - 1
-
-
 class PageTable:
-    """One entry a page of each pool: whether it is live, and how often it has been retired.
+    """One entry a page of each pool: whether it is live, and its generation, a byte each.
 
     Entry and page have the same number until a page is moved: then two entries exchange their
     pages, and every handle keeps its meaning; once neither is live, they change back. Names are
@@ -32,7 +28,9 @@ class PageTable:
     def __init__(self, layout: HandleLayout, pages_by_pool: Sequence[int]) -> None:
         self.layout = layout
         self._live = [bytearray(count) for count in pages_by_pool]
-        self._retired = [np.zeros(count, dtype=np.uint32) for count in pages_by_pool]
+        self._generation = [bytearray(b"\x01") * count for count in pages_by_pool]
+        after = [*range(1, layout.num_generations + 1), 1]  # of generation 0, 1, 2, ...
+        self._next_generation = bytes([*after, *bytes(256 - len(after))])
         self._page_of: list[dict[int, int]] = [{} for _ in pages_by_pool]  # moved entries only
         self._entry_at: list[dict[int, int]] = [{} for _ in pages_by_pool]  # its inverse
 
@@ -60,9 +58,14 @@ class PageTable:
                 for start, length in runs[:number]:
                     live[start : start + length] = b"\x01" * length
                 raise StaleHandleError(f"an entry from {first} to {first + count - 1} is not live")
-            live[first : first + count] = bytes(count)
+            live[first : first + count] = b"\x00" * count
+        generation, after = self._generation[pool], self._next_generation
         for first, count in runs:
-            self._raise_generation(pool, first, count)
+            if count == 1:
+                generation[first] = after[generation[first]]
+                continue
+            end = first + count
+            generation[first:end] = generation[first:end].translate(after)
         if not self._page_of[pool]:
             return runs
         pages = _through(self._page_of[pool], runs)
@@ -89,7 +92,8 @@ class PageTable:
         handles: list[int] = []
         for first, count in runs:
             entries = np.arange(first, first + count, dtype=np.uint32)
-            generation = layout.generation(self._retired[pool][first : first + count])
+            part = self._generation[pool][first : first + count]
+            generation = np.frombuffer(part, dtype=np.uint8).astype(np.uint32)
             handles += (generation << layout.index_bits | entries | np.uint32(prefix)).tolist()
         return handles
 
@@ -99,12 +103,10 @@ class PageTable:
         Raises:
             StaleHandleError: If the handle is not live.
         """
-        layout = self.layout
-        pool, generation, entry = layout.unpack(handle)
-        if pool < len(self._live) and entry < len(self._live[pool]) and self._live[pool][entry]:
-            now = layout.generation(self._retired[pool].item(entry))
-            if now == generation:
-                return pool, self._page_of[pool].get(entry, entry)
+        pool, generation, entry = self.layout.unpack(handle)
+        known = pool < len(self._live) and entry < len(self._live[pool])
+        if known and self._live[pool][entry] and self._generation[pool][entry] == generation:
+            return pool, self._page_of[pool].get(entry, entry)
         raise StaleHandleError(f"handle {handle:#010x} is stale or was never issued")
 
     def live_pages(self) -> Iterator[tuple[int, int]]:
@@ -126,14 +128,6 @@ class PageTable:
             check(moved, "page table: a page at home counts as moved")
         pages = list(self.live_pages())
         check(len(set(pages)) == len(pages), "page table: two live handles name one page")
-
-    def _raise_generation(self, pool: int, first: int, count: int) -> None:
-        if count == 1:
-            retired = self._retired[pool]
-            retired[first] = retired.item(first) + 1 & WORD_MASK
-        else:
-            part = self._retired[pool][first : first + count]
-            part += ONE
 
     def _send_home(self, pool: int, entry: int) -> None:
         """Let a retired entry, and the one at home on its page, name their own pages again."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from allocator.demand import Demand
 from allocator.handle import HandleLayout
 from allocator.integrity import check
 from allocator.interface import (
@@ -16,7 +16,7 @@ from allocator.interface import (
     Usage,
 )
 from allocator.page_table import PageTable
-from allocator.run import append_run, pages_of_runs
+from allocator.run import append_run, deal_runs, pages_of_runs
 from allocator.spec import CacheKind, PageShape, ceil_div
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from allocator.spec import CacheSpec, Granularity
 
 
-class _Held:
-    """What one sequence holds."""
+class Held:
+    """What one sequence holds: tokens, room for how many, and entries of each group as runs."""
 
     __slots__ = ("entries", "room_tokens", "tokens")
 
@@ -37,26 +37,6 @@ class _Held:
         self.tokens = 0
         self.room_tokens = 0  # a whole number of blocks, the same in every attention group
         self.entries: list[list[Run]] = [[] for _ in range(num_groups)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Demand:
-    """Pages of a grant.
-
-    Attributes:
-        by_pool: (pool, pages a block, pages once) of each pool that gives any.
-        by_group: (group, pool, pages a block, pages once) of each group that gets any.
-    """
-
-    by_pool: tuple[tuple[int, int, int], ...]
-    by_group: tuple[tuple[int, int, int, int], ...]
-
-    def pages_by_pool(self, blocks: int, num_pools: int) -> list[int]:
-        """Pages that so many blocks take of every pool."""
-        pages = [0] * num_pools
-        for pool, each, once in self.by_pool:
-            pages[pool] = each * blocks + once
-        return pages
 
 
 class PooledManager(CacheManager):
@@ -82,7 +62,7 @@ class PooledManager(CacheManager):
         self._state_bytes = self._bytes_of(self._pages_of_state)
         self._admission = self._demand(with_state=True)
         self._growth = self._demand(with_state=False)
-        self._held: dict[int, _Held] = {}
+        self._held: dict[int, Held] = {}
         self._live_tokens = 0
         self._num_blocks_granted = 0
         self._granted_bytes = 0
@@ -110,7 +90,7 @@ class PooledManager(CacheManager):
         if tokens < 1:
             raise ValueError("a sequence is admitted with at least one token")
         blocks = ceil_div(tokens, self.spec.page_tokens)
-        held = _Held(len(self._shapes))
+        held = Held(len(self._shapes))
         self._grant(held, blocks, self._admission)
         held.tokens = tokens
         self._live_tokens += tokens
@@ -123,8 +103,7 @@ class PooledManager(CacheManager):
             raise ValueError("a sequence does not shrink")
         total = held.tokens + tokens
         if total > held.room_tokens:
-            blocks = ceil_div(total - held.room_tokens, self.spec.page_tokens)
-            self._grant(held, blocks, self._growth)
+            self._grow(sequence, held, ceil_div(total - held.room_tokens, self.spec.page_tokens))
         held.tokens = total
         self._live_tokens += tokens
 
@@ -132,15 +111,18 @@ class PooledManager(CacheManager):
         """See `CacheManager.extend_all`."""
         if tokens < 0:
             raise ValueError("a sequence does not shrink")
-        blocks = 0
-        for sequence in sequences:
-            held = self._held[sequence]
+        size, growing = self.spec.page_tokens, []
+        batch = [self._held[sequence] for sequence in sequences]
+        for sequence, held in zip(sequences, batch, strict=True):
             missing = held.tokens + tokens - held.room_tokens
             if missing > 0:
-                blocks += -(-missing // self.spec.page_tokens)
-        self._find_room(blocks, self._growth)
-        for sequence in sequences:
-            self.extend(sequence, tokens)
+                growing.append((sequence, held, ceil_div(missing, size)))
+        if growing:
+            self._find_room(sum(blocks for _, _, blocks in growing), self._growth)
+            self._grow_all(growing)
+        for held in batch:
+            held.tokens += tokens
+        self._live_tokens += tokens * len(batch)
 
     def release(self, sequence: int) -> None:
         """See `CacheManager.release`."""
@@ -215,7 +197,7 @@ class PooledManager(CacheManager):
         pages = zip(self._pools, pages_by_pool, strict=True)
         return sum(count * pool.page_bytes for pool, count in pages)
 
-    def _demand(self, *, with_state: bool) -> _Demand:
+    def _demand(self, *, with_state: bool) -> Demand:
         """What every block takes, and what the state takes once."""
         of_state = self._pages_of_state if with_state else [0] * len(self._pools)
         by_pool = enumerate(zip(self._pages_per_block, of_state, strict=True))
@@ -229,12 +211,29 @@ class PooledManager(CacheManager):
             for group, (pool, shape, is_state) in enumerate(self._cuts)
             if with_state or not is_state
         ]
-        return _Demand(
+        return Demand(
             by_pool=tuple((pool, each, once) for pool, (each, once) in by_pool if each or once),
             by_group=tuple(by_group),
         )
 
-    def _find_room(self, blocks: int, demand: _Demand) -> None:
+    def _grow(self, sequence: int, held: Held, blocks: int) -> None:
+        """Give a sequence so many more blocks."""
+        del sequence  # for managers that keep sequences apart
+        self._grant(held, blocks, self._growth)
+
+    def _grow_all(self, growing: Sequence[tuple[int, Held, int]]) -> None:
+        """Give (sequence, what it holds, blocks) their blocks; there is room for all of them."""
+        for group, number, each, _ in self._growth.by_group:
+            shares = [(held.entries[group], each * blocks) for _, held, blocks in growing]
+            taken = self._pools[number].take(sum(count for _, count in shares))
+            deal_runs(self._table.issue(number, taken), shares)
+        total = 0
+        for _, held, blocks in growing:
+            held.room_tokens += blocks * self.spec.page_tokens
+            total += blocks
+        self._count_granted(total, 0)
+
+    def _find_room(self, blocks: int, demand: Demand) -> None:
         """See to it that every pool has the pages of so many blocks free, or raise."""
         pools = self._pools
         for number, each, once in demand.by_pool:
@@ -242,7 +241,7 @@ class PooledManager(CacheManager):
                 self._make_room(demand.pages_by_pool(blocks, len(pools)))
                 return
 
-    def _grant(self, held: _Held, blocks: int, demand: _Demand) -> None:
+    def _grant(self, held: Held, blocks: int, demand: Demand) -> None:
         """Give a sequence the pages of so many blocks, and of its state if it is in the demand."""
         self._find_room(blocks, demand)
         pools, issue = self._pools, self._table.issue
@@ -255,12 +254,12 @@ class PooledManager(CacheManager):
             else:
                 held.entries[group] = runs
         held.room_tokens += blocks * self.spec.page_tokens
+        self._count_granted(blocks, self._state_bytes if demand is self._admission else 0)
+
+    def _count_granted(self, blocks: int, state_bytes: int) -> None:
         self._num_blocks_granted += blocks
-        self._granted_bytes += blocks * self._block_bytes
-        if demand is self._admission:
-            self._granted_bytes += self._state_bytes
-        if self._granted_bytes > self._peak_granted_bytes:
-            self._peak_granted_bytes = self._granted_bytes
+        self._granted_bytes += blocks * self._block_bytes + state_bytes
+        self._peak_granted_bytes = max(self._peak_granted_bytes, self._granted_bytes)
 
     def _make_room(self, by_pool: list[int]) -> None:
         """Called when a pool is short: make room for what is asked, or raise OutOfMemoryError."""

@@ -54,6 +54,8 @@ class RowPool(Pool):
         """See `Pool.take`."""
         if count > self._free.count:
             raise ValueError(f"pool {self.name}: {count} pages asked, {self.num_free} are free")
+        if count == 1 and not self._rotates:
+            return [(self._free.pop(), 1)]
         runs = self._free.take(count, self._next)
         if self._rotates and runs:
             self._next = sum(runs[-1])

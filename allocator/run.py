@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 Run = tuple[int, int]
 """First page and number of pages."""
@@ -42,3 +42,17 @@ def append_run(runs: list[Run], first: int, count: int) -> None:
             runs[-1] = (last_first, last_count + count)
             return
     runs.append((first, count))
+
+
+def deal_runs(runs: Iterable[Run], shares: Sequence[tuple[list[Run], int]]) -> None:
+    """Add the pages of some runs, in order, to lists of runs: so many to each."""
+    source = iter(runs)
+    first = left = 0
+    for entries, count in shares:
+        missing = count
+        while missing:
+            if not left:
+                first, left = next(source)
+            part = min(left, missing)
+            append_run(entries, first, part)
+            first, left, missing = first + part, left - part, missing - part

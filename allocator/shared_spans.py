@@ -7,8 +7,8 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from allocator.interface import UNBOUNDED_TOKENS, OutOfMemoryError
-from allocator.pooled import PooledManager
 from allocator.pool_names import pool_names
+from allocator.pooled import PooledManager
 from allocator.spec import ceil_div
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from allocator.integrity import check
 from allocator.pool import Pool
 from allocator.run import append_run, pages_of_runs, runs_of_mask
 from allocator.span_lists import SpanLists
-from allocator.spec import ceil_div
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from allocator.rebalance.policy import RebalancePolicy
     from allocator.spec import CacheSpec
 
-UNITS_PER_BUDGET = 512
-"""Units that a budget is cut into unless told: one that stands idle is 0.2 % of it."""
+UNITS_PER_BUDGET = 256
+"""Units that a budget is cut into unless told: one that stands idle is 0.4 % of it."""
 
 MOST_GRANULES = 64
 """Granules of a unit at most unless told: a mapping of 128 MiB costs what one of 2 MiB costs."""
@@ -90,7 +90,7 @@ class AvmpOptions:
     )
     unit: int = field(
         default=0,
-        metadata={"help": "granules mapped together; 0: a 512th of the budget, at most 64"},
+        metadata={"help": "granules mapped together; 0: a 256th of the budget, at most 64"},
     )
     granularity: Granularity = field(
         default=Granularity.LAYER,

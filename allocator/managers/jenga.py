@@ -16,8 +16,11 @@ from allocator.span import SpanGeometry
 from allocator.spec import SLAB_ALIGNMENT_BYTES, Granularity, PageShape, align_up, ceil_div
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from allocator.backing import Backing
     from allocator.interface import Usage
+    from allocator.pooled import Held
     from allocator.spec import CacheSpec
 
 MIB = 1 << 20
@@ -121,19 +124,18 @@ class JengaManager(SharedSpansManager):
         finally:
             self._own(None)
 
-    def extend(self, sequence: int, tokens: int) -> None:
-        """See `CacheManager.extend`."""
-        held = self._held[sequence]
-        missing = held.tokens + tokens - held.room_tokens
-        if missing <= 0:
-            super().extend(sequence, tokens)
-            return
+    def _grow(self, sequence: int, held: Held, blocks: int) -> None:
         self._own(sequence)
         try:
-            self._make_room(self._pages(ceil_div(missing, self.spec.page_tokens), states=0))
-            super().extend(sequence, tokens)
+            self._make_room(self._pages(blocks, states=0))
+            super()._grow(sequence, held, blocks)
         finally:
             self._own(None)
+
+    def _grow_all(self, growing: Sequence[tuple[int, Held, int]]) -> None:
+        """One by one: each has large pages of its own."""
+        for sequence, held, blocks in growing:
+            self._grow(sequence, held, blocks)
 
     def release(self, sequence: int) -> None:
         """See `CacheManager.release`."""

@@ -10,7 +10,7 @@ from allocator.edge_pool import EdgePool
 from allocator.integrity import check
 from allocator.interface import UNBOUNDED_TOKENS, OutOfMemoryError
 from allocator.pool_names import POOL_NAMES
-from allocator.spec import Granularity
+from allocator.spec import Granularity, ceil_div
 from allocator.split import ByKindManager
 
 if TYPE_CHECKING:
@@ -113,9 +113,10 @@ class TwoEndedManager(ByKindManager):
             raise self._out_of_memory(by_pool, missing, spare)
         for number, count in enumerate(spare):
             size = self._pools[number].page_bytes
-            moved = min(count, max(0, -(-lacking // size)))
-            self._squeeze(number, moved)
-            lacking -= moved * size
+            if lacking > 0 and count:
+                moved = min(count, ceil_div(lacking, size))
+                self._squeeze(number, moved)
+                lacking -= moved * size
         for pool, asked in zip(self._pools, by_pool, strict=True):
             pool.lengthen(max(0, asked - pool.num_free))  # an edge may have fallen too far
 
