@@ -84,6 +84,9 @@ class PageTable:
         moved, displaced = entry_at.get(source, source), entry_at.get(target, target)
         self._place(pool, moved, target)
         self._place(pool, displaced, source)
+        for entry in (moved, displaced):
+            if not self._live[pool][entry]:  # or a page moved thrice would leave dead entries astray
+                self._send_home(pool, entry)
 
     def handles(self, pool: int, runs: Sequence[Run]) -> list[int]:
         """The handles of live entries, in order."""

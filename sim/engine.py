@@ -119,25 +119,15 @@ class Engine:
             self._note_ended()
 
     def _plan(self) -> StepPlan:
-        """Plan a step; the mappings and copies made for it, and beside it, are priced with it.
-
-        So are copies made since the last plan, when sequences were released. An unmapping at a
-        release is paid by the mapping that uses its granules later: the price of one covers both.
-        """
-        backing = self._wiring.manager.backing
-        before = backing.counters()
+        """Plan a step; it pays for what the backing was asked since the last one, and beside it."""
+        manager, before = self._wiring.manager, self._counted
         plan = self._wiring.scheduler.plan(self._batch)
-        after = backing.counters()
-        plan.copies = after.copies - self._counted.copies
-        plan.copied_bytes = after.copied_bytes - self._counted.copied_bytes
-        plan.maps = after.maps - before.maps
-        plan.unmaps = after.unmaps - before.unmaps
+        after = manager.backing.counters()
         if plan:
-            self._wiring.manager.prepare(self._batch.next_tokens)
-            self._counted = backing.counters()
-            plan.maps_beside = self._counted.maps - after.maps
-            plan.unmaps_beside = self._counted.unmaps - after.unmaps
-        if backing.counters() is not before:
+            manager.prepare(self._batch.next_tokens)
+            self._counted = manager.backing.counters()
+            plan.charge(before, after, self._counted)
+        if manager.backing.counters() is not before:
             self._batch.record_migrations()
         return plan
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from allocator.backing import BackingCounters
     from sim.request import Sequence
 
 
@@ -49,6 +50,23 @@ class StepPlan:
     unmaps_beside: int = 0
     copies: int = 0
     copied_bytes: int = 0
+
+    def charge(
+        self, before: BackingCounters, after: BackingCounters, beside: BackingCounters
+    ) -> None:
+        """Let the step pay for what a backing was asked.
+
+        Args:
+            before: The counters when the last step had been planned.
+            after: Those when this step was planned.
+            beside: Those when capacity had moved ahead of need.
+        """
+        self.maps = after.maps - before.maps
+        self.unmaps = after.unmaps - before.unmaps
+        self.maps_beside = beside.maps - after.maps
+        self.unmaps_beside = beside.unmaps - after.unmaps
+        self.copies = after.copies - before.copies
+        self.copied_bytes = after.copied_bytes - before.copied_bytes
 
     def __bool__(self) -> bool:
         return bool(self.decodes or self.chunks)
