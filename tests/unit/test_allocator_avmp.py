@@ -1,19 +1,22 @@
-from collections.abc import Callable, Iterable
+"""16 granules of 1 KiB, half for each pool: a granule is 4 KV pages of 4 tokens, or 2 states."""
+
+from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 
 from allocator.backing import HostBacking
-from allocator.handle import StaleHandleError
 from allocator.interface import Migration, OutOfMemoryError
-from allocator.managers.avmp import AvmpManager, AvmpOptions, Relocation
+from allocator.managers.avmp import AvmpManager, AvmpOptions
+from allocator.row_pool import Placement
 from allocator.spec import CacheGroup, CacheKind, CacheSpec
 
-MakeBacking = Callable[[int], HostBacking]
 KV, STATE = 0, 1
-# A granule of 1 KiB is 4 KV pages of 4 tokens, or 2 states.
 SPEC = CacheSpec(
     (CacheGroup("kv", CacheKind.ATTENTION, 1, 64), CacheGroup("ssm", CacheKind.STATE, 1, 512)), 4
 )
+PLAIN = AvmpOptions(batch=1, unit=1)
 
 
 class CappedBacking(HostBacking):
@@ -31,10 +34,7 @@ def backing() -> CappedBacking:
     return CappedBacking(16 * 1024, 1024)
 
 
-def avmp(
-    backing: HostBacking, *, batch: int = 1, span: int = 1, relocation: Relocation = Relocation.ON
-) -> AvmpManager:
-    options = AvmpOptions(batch=batch, span=span, relocation=relocation)
+def avmp(backing: HostBacking, options: AvmpOptions = PLAIN) -> AvmpManager:
     return AvmpManager(SPEC, backing, options)
 
 
@@ -43,7 +43,38 @@ def pages(manager: AvmpManager) -> list[int]:
 
 
 def test_the_split_starts_as_asked(backing: CappedBacking) -> None:
-    assert pages(avmp(backing)) == [8 * 4, 8 * 2]
+    manager = avmp(backing)
+    assert pages(manager) == [8 * 4, 8 * 2]
+    assert (backing.counters().maps, manager.take_migrations()) == (16, [])
+
+
+@pytest.mark.parametrize(
+    ("granules", "unit", "expected"),
+    [
+        (16, 3, [7 * 4, 9 * 2]),  # 5 units, 1 granule of base; half of 16 is 2 units of KV
+        (17, 4, [9 * 4, 8 * 2]),  # 4 units, 1 granule of base; 9 of KV are 2 units
+        (16, 16, [0, 16 * 2]),  # one unit, and half of one is none
+        (16, 64, [16 * 4, 0]),  # no unit: all is base
+    ],
+)
+def test_what_fills_no_unit_is_the_base_of_kv(
+    granules: int, unit: int, expected: list[int]
+) -> None:
+    manager = avmp(HostBacking(granules * 1024, 1024), replace(PLAIN, unit=unit))
+    assert pages(manager) == expected
+    usage = manager.usage()
+    assert usage.footprint_bytes == usage.budget_bytes == granules * 1024
+    assert usage.reserve_bytes == usage.external_waste_bytes == 0
+    manager.check_integrity()
+
+
+@pytest.mark.parametrize(
+    ("granules", "unit"),
+    [(1, 1), (256, 1), (257, 2), (16_384 - 256, 63), (16_384, 64), (16_385, 64), (70_000, 64)],
+)
+def test_a_unit_is_a_256th_of_the_budget_up_to_64_granules(granules: int, unit: int) -> None:
+    assert AvmpOptions().unit_granules(granules) == unit
+    assert AvmpOptions(unit=5).unit_granules(granules) == 5
 
 
 def test_kv_takes_from_state_the_least_that_serves(backing: CappedBacking) -> None:
@@ -64,25 +95,36 @@ def test_state_takes_from_kv(backing: CappedBacking) -> None:
     assert manager.take_migrations() == [Migration(KV, STATE, 1024)]
 
 
+def test_a_unit_is_unmapped_and_mapped_in_one_call_each(backing: CappedBacking) -> None:
+    manager = avmp(backing, replace(PLAIN, unit=2))
+    before = backing.counters()
+    manager.admit(0, 37 * 4)  # 32 pages are there; two units more hold 48
+    after = backing.counters()
+    assert (after.maps - before.maps, after.unmaps - before.unmaps) == (1, 1)
+    assert after.mapped_granules - before.mapped_granules == 2
+    assert manager.take_migrations() == [Migration(STATE, KV, 2048)]
+
+
 @pytest.mark.parametrize(("batch", "granules"), [(1, 1), (2, 2), (5, 5), (7, 7), (8, 7), (128, 7)])
 def test_a_batch_is_honoured_as_far_as_the_donor_can_spare_it(
     backing: CappedBacking, batch: int, granules: int
 ) -> None:
     """The admission itself takes one state, so that one of eight granules stays."""
-    manager = avmp(backing, batch=batch)
+    manager = avmp(backing, replace(PLAIN, batch=batch))
     manager.admit(0, 33 * 4)
     assert manager.take_migrations() == [Migration(STATE, KV, granules * 1024)]
     assert pages(manager) == [(8 + granules) * 4, (8 - granules) * 2]
 
 
-def test_a_batch_moves_whole_spans(backing: CappedBacking) -> None:
-    manager = avmp(backing, batch=3, span=2)
+@pytest.mark.parametrize(("batch", "units"), [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3)])
+def test_a_batch_moves_whole_units(backing: CappedBacking, batch: int, units: int) -> None:
+    manager = avmp(backing, replace(PLAIN, batch=batch, unit=2))
     manager.admit(0, 33 * 4)
-    assert manager.take_migrations() == [Migration(STATE, KV, 4 * 1024)]
+    assert manager.take_migrations() == [Migration(STATE, KV, units * 2048)]
 
 
 def test_capacity_moves_both_ways_again_and_again(backing: CappedBacking) -> None:
-    manager, directions = avmp(backing, batch=4), []
+    manager, directions = avmp(backing, replace(PLAIN, batch=4)), []
     for _ in range(20):
         manager.admit(0, 15 * 4 * 4)
         manager.release(0)
@@ -97,120 +139,25 @@ def test_capacity_moves_both_ways_again_and_again(backing: CappedBacking) -> Non
     assert backing.most_mapped == 16
 
 
-def test_the_footprint_never_passes_the_budget_even_within_a_call(
-    backing: CappedBacking,
+@pytest.mark.parametrize("unit", [1, 2, 3, 5])
+@pytest.mark.parametrize("placement", Placement)
+def test_the_footprint_is_the_budget_and_never_more_even_within_a_call(
+    backing: CappedBacking, unit: int, placement: Placement
 ) -> None:
-    manager = avmp(backing, batch=128, span=3)
+    manager = avmp(backing, replace(PLAIN, batch=128, unit=unit, placement=placement))
     live: list[int] = []
     for sequence in range(60):
+        manager.prepare(1 + sequence * 11 % 50)
+        assert backing.num_free_granules == 0
         try:
             manager.admit(sequence, 1 + sequence * 7 % 50)
         except OutOfMemoryError:
             manager.release(live.pop(0))
         else:
             live.append(sequence)
-        assert manager.usage().footprint_bytes <= 16 * 1024
+        assert manager.usage().footprint_bytes == 16 * 1024
     assert backing.counters().unmaps > 0
-    assert 0 < backing.most_mapped <= 16
-
-
-def handles(manager: AvmpManager, sequences: Iterable[int]) -> list[int]:
-    return [h for s in sequences for group in ("kv", "ssm") for h in manager.block_table(s, group)]
-
-
-def places(manager: AvmpManager, sequences: Iterable[int]) -> list[tuple[int, int]]:
-    """(pool, page) of everything that some sequences hold."""
-    page = manager._table.page  # noqa: SLF001 - no caller needs to know
-    return [page(handle) for handle in handles(manager, sequences)]
-
-
-def test_live_pages_stay_where_they_are_if_enough_spans_are_empty(backing: CappedBacking) -> None:
-    manager = avmp(backing, batch=128)
-    for sequence in range(5):
-        manager.admit(sequence, 9)
-    before = places(manager, range(5))
-    manager.admit(9, 30 * 4)
-    assert len(manager.take_migrations()) == 1
-    assert places(manager, range(5)) == before
-    assert backing.counters().copies == 0
-    manager.check_integrity()
-
-
-def scattered_states(
-    backing: HostBacking, *, keep: int, relocation: Relocation = Relocation.OFF
-) -> AvmpManager:
-    """Sixteen states in eight granules, then one of two in each of `keep` granules stays."""
-    manager = avmp(backing, relocation=relocation)
-    for sequence in range(16):
-        manager.admit(sequence, 1)
-    for sequence in range(16):
-        if sequence % 2 or sequence >= 2 * keep:
-            manager.release(sequence)
-    return manager
-
-
-@pytest.mark.parametrize(
-    ("relocation", "asked", "most"),
-    [(Relocation.OFF, 43, 26 + 2 * 4), (Relocation.ON, 47, 26 + 5 * 4)],
-)
-def test_a_failing_call_moves_nothing(
-    backing: CappedBacking, relocation: Relocation, asked: int, most: int
-) -> None:
-    manager = scattered_states(backing, keep=6, relocation=relocation)
-    before, mapped, where = manager.usage(), backing.counters(), places(manager, [0, 2, 4])
-    with pytest.raises(OutOfMemoryError) as caught:
-        manager.extend(0, asked * 4)
-    assert (caught.value.asked, caught.value.free, caught.value.largest) == (asked, 26, most)
-    assert not caught.value.migration_blocked or relocation is Relocation.OFF
-    assert manager.usage() == before
-    assert places(manager, [0, 2, 4]) == where
-    assert backing.counters() == mapped
-    assert manager.take_migrations() == []
-
-
-def test_scattered_free_bytes_are_reported_as_blocked(backing: CappedBacking) -> None:
-    """Of 10 free states 2 x 2 are whole granules; 10 would be worth 5 granules, 20 pages."""
-    manager = scattered_states(backing, keep=6)
-    for asked, blocked in ((26 + 8 + 1, True), (26 + 20, True), (26 + 21, False)):
-        with pytest.raises(OutOfMemoryError) as caught:
-            manager.extend(0, asked * 4)
-        assert caught.value.migration_blocked is blocked
-    manager.extend(0, (26 + 8) * 4)
-
-
-def test_scattered_pages_are_copied_together_and_keep_their_handles(
-    backing: CappedBacking,
-) -> None:
-    """17 KV pages more are worth 5 granules: 2 are empty, 3 others have a live state each."""
-    manager = scattered_states(backing, keep=6, relocation=Relocation.ON)
-    sequences = range(0, 12, 2)
-    names, where = handles(manager, sequences), places(manager, sequences)
-    manager.extend(0, 43 * 4)
-    manager.check_integrity()
-    assert pages(manager) == [13 * 4, 3 * 2]
-    assert manager.take_migrations() == [Migration(STATE, KV, 5 * 1024)]
-    assert backing.counters().copied_bytes == 3 * 512
-    assert set(names) <= set(handles(manager, sequences))
-    now = dict(zip(handles(manager, sequences), places(manager, sequences), strict=True))
-    moved = [(a, now[name]) for name, a in zip(names, where, strict=True) if now[name] != a]
-    assert [(a[0], b[0]) for a, b in moved] == [(STATE, STATE)] * 3
-    assert len(set(now.values())) == len(now)
-
-
-def test_sequences_come_and_go_after_a_relocation(backing: CappedBacking) -> None:
-    manager = scattered_states(backing, keep=6, relocation=Relocation.ON)
-    manager.extend(0, 43 * 4)
-    for sequence in range(0, 12, 2):
-        stale = handles(manager, [sequence])
-        manager.release(sequence)
-        manager.check_integrity()
-        for handle in stale:
-            with pytest.raises(StaleHandleError):
-                manager._table.page(handle)  # noqa: SLF001 - no caller needs to know
-    for sequence in range(6):
-        manager.admit(sequence, 4)
-    manager.check_integrity()
-    assert len(set(places(manager, range(6)))) == 12
+    assert backing.most_mapped == 16
 
 
 def test_a_donor_without_free_bytes_is_not_blocked(backing: CappedBacking) -> None:
@@ -241,25 +188,8 @@ def test_both_pools_short_is_out_of_memory(backing: CappedBacking) -> None:
         manager.admit(16, 1)
 
 
-def test_what_fills_no_span_waits_in_reserve(host_backing: MakeBacking) -> None:
-    manager = avmp(host_backing(17), span=4)
-    usage = manager.usage()
-    assert pages(manager) == [2 * 16, 2 * 8]
-    assert (usage.footprint_bytes, usage.reserve_bytes) == (16 * 1024, 0)
-    assert usage.external_waste_bytes == 1024
-
-
-def test_the_reserve_serves_before_the_donor() -> None:
-    """Six granules for KV in spans of two; five for states of three each leave two over."""
-    spec = CacheSpec(
-        (CacheGroup("kv", CacheKind.ATTENTION, 1, 64), CacheGroup("ssm", CacheKind.STATE, 1, 3072)),
-        4,
-    )
-    backing = HostBacking(11 * 1024, 1024)
-    manager = AvmpManager(spec, backing, AvmpOptions(span=2, batch=1))
-    assert pages(manager) == [3 * 8, 1]
-    assert manager.usage().reserve_bytes == 2 * 1024
-    manager.admit(0, 30 * 4)
-    assert pages(manager) == [4 * 8, 1]
-    assert manager.take_migrations() == []
-    assert manager.usage().reserve_bytes == 0
+def test_a_granule_mapped_nowhere_is_noticed(backing: CappedBacking) -> None:
+    manager = avmp(backing)
+    manager._pools[KV].lose(1)  # noqa: SLF001 - damage
+    with pytest.raises(AssertionError, match="a granule is mapped nowhere"):
+        manager.check_integrity()

@@ -1,103 +1,54 @@
-from dataclasses import replace
+"""How much moves when a call would fail: what ends the shortage, and a batch of what is ready."""
 
 import pytest
 
 from allocator.rebalance.on_failure import OnFailure
-from allocator.rebalance.policy import PoolView, Shortage, SpanMove
-
-# Recipient: 10 pages in a span of 2 granules. Donor: 4 pages in a span of 3.
+from allocator.rebalance.policy import Shortage
 
 
-def shortage(
-    missing: int, *, empty: int, free: int | None = None, keeps: int = 0, reserve: int = 0
-) -> Shortage:
-    free_pages = 4 * empty if free is None else free
+def shortage(missing: int, *, sparable: int, ready: int) -> Shortage:
     return Shortage(
-        recipient_number=0,
-        recipient=PoolView(1, 0, num_spans=5, pages_per_span=10, granules_per_span=2),
-        missing_pages=missing,
-        donor=PoolView(free_pages, empty, num_spans=20, pages_per_span=4, granules_per_span=3),
-        donor_keeps_pages=keeps,
-        reserve_granules=reserve,
-        relocates=False,
+        recipient=0,
+        missing_units=missing,
+        sparable_units=sparable,
+        ready_units=ready,
+        recipient_units=5,
+        total_units=25,
         operation=0,
     )
 
 
 @pytest.mark.parametrize(
-    ("short", "expected"),
+    ("missing", "sparable", "ready", "units"),
     [
-        (shortage(1, empty=5), SpanMove(1, 1)),  # 2 granules asked, 3 come, 1 stays in reserve
-        (shortage(10, empty=5), SpanMove(1, 1)),
-        (shortage(11, empty=5), SpanMove(2, 3)),  # 4 asked, 6 come
-        (shortage(11, empty=5, reserve=1), SpanMove(1, 2)),  # 3 come, 1 was there
-        (shortage(71, empty=5), None),  # 8 spans, 16 granules, of 15
-        (shortage(71, empty=5, reserve=1), SpanMove(5, 8)),
-        (shortage(1, empty=0), None),
-        (shortage(1, empty=0, reserve=2), SpanMove(0, 1)),  # the reserve is enough
-        (shortage(25, empty=0, reserve=7), SpanMove(0, 3)),
-        (shortage(1, empty=0, reserve=1), None),
+        (1, 5, 5, 1),
+        (4, 5, 5, 4),
+        (5, 5, 5, 5),
+        (6, 5, 5, 0),  # part of it would not save the call
+        (1, 0, 0, 0),
+        (3, 5, 0, 3),  # need may cost copies
+        (5, 5, 1, 5),
+        (6, 5, 0, 0),
     ],
 )
-def test_the_least_move_ends_the_shortage(short: Shortage, expected: SpanMove | None) -> None:
-    assert OnFailure(batch_granules=1).on_shortage(short) == expected
-
-
-@pytest.mark.parametrize(
-    ("batch", "expected"),
-    [
-        (2, SpanMove(1, 1)),
-        (4, SpanMove(2, 3)),
-        (9, SpanMove(3, 4)),
-        (10, SpanMove(4, 6)),
-        (12, SpanMove(4, 6)),
-        (15, SpanMove(5, 7)),
-        (1000, SpanMove(5, 7)),
-    ],
-)
-def test_a_batch_moves_as_far_as_the_donor_can_spare_it(batch: int, expected: SpanMove) -> None:
-    assert OnFailure(batch).on_shortage(shortage(1, empty=5)) == expected
-
-
-def test_the_least_move_wins_over_a_smaller_batch() -> None:
-    assert OnFailure(3).on_shortage(shortage(31, empty=5)) == SpanMove(3, 4)
-
-
-@pytest.mark.parametrize(
-    ("keeps", "expected"),
-    [(0, SpanMove(3, 4)), (1, SpanMove(2, 3)), (4, SpanMove(2, 3)), (5, SpanMove(1, 1)), (9, None)],
-)
-def test_the_donor_keeps_what_the_same_call_takes_from_it(
-    keeps: int, expected: SpanMove | None
+def test_the_least_move_ends_the_shortage(
+    missing: int, sparable: int, ready: int, units: int
 ) -> None:
-    assert OnFailure(1000).on_shortage(shortage(1, empty=3, keeps=keeps)) == expected
+    short = shortage(missing, sparable=sparable, ready=ready)
+    assert short.move() == units
+    assert OnFailure(batch_units=1).on_shortage(short) == units
 
 
-def test_what_the_donor_keeps_may_lie_in_its_partial_spans() -> None:
-    short = shortage(1, empty=3, free=3 * 4 + 2, keeps=2)
-    assert OnFailure(1000).on_shortage(short) == SpanMove(3, 4)
+@pytest.mark.parametrize(("batch", "units"), [(1, 2), (2, 2), (3, 3), (7, 7), (8, 8), (1000, 8)])
+def test_a_batch_moves_as_far_as_the_donor_has_it_ready(batch: int, units: int) -> None:
+    assert OnFailure(batch).on_shortage(shortage(2, sparable=11, ready=8)) == units
 
 
-def test_free_pages_count_as_whole_spans_and_never_below_none() -> None:
-    assert shortage(1, empty=0, free=11, keeps=0).sparable_spans == 2
-    assert shortage(1, empty=0, free=11, keeps=4).sparable_spans == 1
-    assert shortage(1, empty=0, free=3, keeps=9).sparable_spans == 0
+@pytest.mark.parametrize(("ready", "units"), [(0, 2), (1, 2), (2, 2), (3, 3), (4, 4), (5, 4)])
+def test_a_batch_copies_nothing_ahead_of_need(ready: int, units: int) -> None:
+    assert OnFailure(4).on_shortage(shortage(2, sparable=11, ready=ready)) == units
 
 
-def test_scattered_pages_do_not_move() -> None:
-    assert OnFailure(1).on_shortage(shortage(1, empty=0, free=40)) is None
-
-
-@pytest.mark.parametrize(
-    ("batch", "free", "expected"),
-    [
-        (1, 4, SpanMove(1, 1)),
-        (1, 3, None),  # less than a span's worth
-        (1000, 40, SpanMove(1, 1)),  # a batch takes no more than need, if that is not empty
-    ],
-)
-def test_scattered_pages_move_where_they_are_relocated(
-    batch: int, free: int, expected: SpanMove | None
-) -> None:
-    short = replace(shortage(1, empty=0, free=free), relocates=True)
-    assert OnFailure(batch).on_shortage(short) == expected
+@pytest.mark.parametrize("batch", [1, 1000])
+def test_a_batch_is_no_reason_to_move_what_does_not_help(batch: int) -> None:
+    assert OnFailure(batch).on_shortage(shortage(12, sparable=11, ready=8)) == 0

@@ -3,7 +3,14 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allocator.run import Run, append_run, pages_of_runs, runs_of_mask, runs_of_pages
+from allocator.run import (
+    Run,
+    append_run,
+    deal_runs,
+    pages_of_runs,
+    runs_of_mask,
+    runs_of_pages,
+)
 
 PAGES = st.integers(0, 200)
 RUNS = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 5)), max_size=12)
@@ -47,3 +54,21 @@ def test_appended_runs_are_the_runs_of_all_their_pages(parts: list[Run]) -> None
     for first, count in parts:
         append_run(runs, first, count)
     assert runs == runs_of_pages(pages_of_runs(parts))
+
+
+def test_a_deal_cuts_runs_where_shares_end_and_joins_what_follows() -> None:
+    held: list[list[Run]] = [[(2, 2)], [(50, 1)], [], []]
+    deal_runs([(4, 4), (20, 5)], list(zip(held, (3, 2, 0, 4), strict=True)))
+    assert held == [[(2, 5)], [(50, 1), (7, 1), (20, 1)], [], [(21, 4)]]
+
+
+@given(RUNS, st.lists(st.integers(0, 4), max_size=10))
+def test_shares_are_the_pages_in_order(parts: list[Run], counts: list[int]) -> None:
+    pages = pages_of_runs(parts)
+    dealt: list[list[Run]] = [[] for _ in counts]
+    if sum(counts) <= len(pages):
+        deal_runs(parts, list(zip(dealt, counts, strict=True)))
+        ends = [sum(counts[: i + 1]) for i in range(len(counts))]
+        expected = [pages[end - n : end] for end, n in zip(ends, counts, strict=True)]
+        assert [pages_of_runs(runs) for runs in dealt] == expected
+        assert all(is_shortest(runs) for runs in dealt)

@@ -1,4 +1,4 @@
-"""The predictive trigger, hysteresis and direction, by figures worked out by hand."""
+"""The predictive trigger, hysteresis, direction and what moves ahead, by figures by hand."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import pytest
 
 from allocator.backing import HostBacking
 from allocator.interface import OutOfMemoryError
-from allocator.managers.avmp import AvmpManager, AvmpOptions, Trigger
+from allocator.managers.avmp import AvmpManager, AvmpOptions, Switch, Trigger
+from allocator.rebalance.ahead import Ahead
 from allocator.rebalance.on_failure import OnFailure
-from allocator.rebalance.policy import PoolView, Shortage, SpanMove
+from allocator.rebalance.policy import Shortage
 from allocator.rebalance.predictive import Predictive
 from allocator.rebalance.restraints import Direction, Hysteresis
 from allocator.spec import CacheGroup, CacheKind, CacheSpec
@@ -18,54 +19,65 @@ SSM = CacheGroup("ssm", CacheKind.STATE, 1, 1024)
 SPEC = CacheSpec((KV, SSM), page_tokens=4)
 
 
-def shortage(recipient: int = 0, operation: int = 0, recipient_spans: int = 10) -> Shortage:
-    """One page is missing; the donor has 50 empty spans; every span is a granule of 4 pages."""
+def shortage(
+    recipient: int = 0, operation: int = 0, recipient_units: int = 10, total_units: int = 100
+) -> Shortage:
+    """One unit is missing; the donor can spare 60, of which 50 are ready."""
     return Shortage(
-        recipient_number=recipient,
-        recipient=PoolView(0, 0, recipient_spans, 4, 1),
-        missing_pages=1,
-        donor=PoolView(200, 50, 60, 4, 1),
-        donor_keeps_pages=0,
-        reserve_granules=0,
-        relocates=True,
+        recipient=recipient,
+        missing_units=1,
+        sparable_units=60,
+        ready_units=50,
+        recipient_units=recipient_units,
+        total_units=total_units,
         operation=operation,
     )
 
 
 def test_predictive_moves_only_what_is_needed_before_it_has_seen_a_sequence() -> None:
-    assert Predictive(SPEC, 100).on_shortage(shortage()) == SpanMove(1, 1)
+    assert Predictive(SPEC).on_shortage(shortage()) == 1
 
 
 def test_predictive_moves_a_pool_to_its_share_under_the_mix_seen() -> None:
-    policy = Predictive(SPEC, 100)
+    policy = Predictive(SPEC)
     policy.on_admission(16)  # 16 tokens x 64 bytes of KV beside 1,024 bytes of state: halves
-    assert policy.on_shortage(shortage(recipient=0)) == SpanMove(40, 40)
-    assert policy.on_shortage(shortage(recipient=1)) == SpanMove(40, 40)
-    assert policy.on_shortage(shortage(recipient_spans=49)) == SpanMove(1, 1)
+    assert policy.on_shortage(shortage(recipient=0)) == 40
+    assert policy.on_shortage(shortage(recipient=1)) == 40
+    assert policy.on_shortage(shortage(recipient_units=49)) == 1
+    assert policy.on_shortage(shortage(recipient_units=70)) == 1
+    assert policy.on_shortage(shortage(recipient_units=10, total_units=300)) == 50  # the ready ones
 
 
 def test_predictive_believes_lengths_at_release_rather_than_at_admission() -> None:
-    policy = Predictive(SPEC, 100)
+    policy = Predictive(SPEC)
     policy.on_admission(1_000_000)
     policy.on_release(48)  # three quarters KV
     policy.on_admission(1_000_000)
-    assert policy.on_shortage(shortage(recipient=1, recipient_spans=5)) == SpanMove(20, 20)
+    assert policy.on_shortage(shortage(recipient=1, recipient_units=5)) == 20
 
 
 def test_predictive_forgets_old_lengths_a_sixteenth_at_a_time() -> None:
-    policy = Predictive(SPEC, 1600)
+    policy = Predictive(SPEC)
     for tokens in (16, 272):  # the mean becomes 16 + 256 / 16 = 32 tokens: two thirds KV
         policy.on_release(tokens)
-    move = policy.on_shortage(shortage(recipient=1, recipient_spans=500))
-    assert move == SpanMove(33, 33)  # int(1600 / 3) - 500
+    short = shortage(recipient=1, recipient_units=500, total_units=1600)
+    assert policy.on_shortage(short) == 33  # int(1600 / 3) - 500
 
 
 def test_hysteresis_moves_a_batch_back_only_after_so_many_operations() -> None:
     policy = Hysteresis(OnFailure(8), operations=10)
-    assert policy.on_shortage(shortage(recipient=0, operation=5)) == SpanMove(8, 8)
-    assert policy.on_shortage(shortage(recipient=0, operation=6)) == SpanMove(8, 8)
-    assert policy.on_shortage(shortage(recipient=1, operation=15)) == SpanMove(1, 1)
-    assert policy.on_shortage(shortage(recipient=0, operation=25)) == SpanMove(8, 8)
+    assert policy.on_shortage(shortage(recipient=0, operation=5)) == 8
+    assert policy.on_shortage(shortage(recipient=0, operation=6)) == 8
+    assert policy.on_shortage(shortage(recipient=1, operation=15)) == 1
+    assert policy.on_shortage(shortage(recipient=0, operation=25)) == 8
+
+
+def test_hysteresis_does_not_count_a_move_that_did_not_take_place() -> None:
+    policy = Hysteresis(OnFailure(8), operations=10)
+    assert policy.on_shortage(shortage(recipient=0, operation=5)) == 8
+    refused = Shortage(1, 61, 60, 50, 10, 100, operation=6)
+    assert policy.on_shortage(refused) == 0
+    assert policy.on_shortage(shortage(recipient=0, operation=7)) == 8
 
 
 @pytest.mark.parametrize(
@@ -80,15 +92,60 @@ def test_a_direction_allows_its_recipient(direction: Direction, allowed: tuple[b
     assert (direction.allows(0), direction.allows(1)) == allowed
 
 
+def test_ahead_wants_nothing_before_it_has_seen_anything() -> None:
+    assert Ahead().wanted_blocks(0, 0) == (0, 0)
+
+
+def test_ahead_wants_what_the_head_of_the_queue_asks_for() -> None:
+    ahead = Ahead()
+    ahead.on_admission(80)
+    assert ahead.wanted_blocks(7, 80) == (7, 0)
+
+
+def test_ahead_wants_a_mean_admission_where_nobody_waits() -> None:
+    """An eighth of the latest: 10 = 80 / 8, then 10 + (50 - 10) / 8 = 15."""
+    ahead = Ahead()
+    ahead.on_admission(80)
+    assert ahead.wanted_blocks(0, 80) == (10, 0)
+    ahead.on_admission(50)
+    assert ahead.wanted_blocks(0, 130) == (15, 0)
+    assert ahead.wanted_blocks(0, 130) == (15, 0)
+
+
+def test_ahead_rounds_a_mean_to_whole_blocks() -> None:
+    ahead = Ahead()
+    ahead.on_admission(3)  # 0.375
+    assert ahead.wanted_blocks(0, 3) == (0, 0)
+    ahead.on_admission(3)  # 0.375 x 7/8 + 3/8 = 0.703
+    assert ahead.wanted_blocks(0, 6) == (1, 0)
+
+
+def test_ahead_wants_the_growth_of_four_steps_beside_admissions() -> None:
+    ahead = Ahead()
+    ahead.on_admission(80)
+    assert ahead.wanted_blocks(5, 83) == (5, 4 * 3)  # 3 beyond the 80 admitted
+    assert ahead.wanted_blocks(5, 83) == (5, 0)  # nothing grew since
+    assert ahead.wanted_blocks(5, 85) == (5, 4 * 2)
+    ahead.on_admission(10)
+    ahead.on_admission(20)
+    assert ahead.wanted_blocks(5, 116) == (5, 4 * 1)
+
+
 @pytest.mark.parametrize("direction", list(Direction))
 @pytest.mark.parametrize("trigger", [Trigger.FAILURE, Trigger.PREDICTIVE])
-def test_capacity_moves_in_the_directions_allowed(direction: Direction, trigger: Trigger) -> None:
-    options = AvmpOptions(direction=direction, trigger=trigger, batch=1, span=1, hysteresis=3)
+@pytest.mark.parametrize("ahead", list(Switch))
+def test_capacity_moves_in_the_directions_allowed(
+    direction: Direction, trigger: Trigger, ahead: Switch
+) -> None:
+    options = AvmpOptions(
+        direction=direction, trigger=trigger, ahead=ahead, batch=1, unit=1, hysteresis=3
+    )
     manager = AvmpManager(SPEC, HostBacking(32 * 1024, 1024), options)
     recipients = set()
     for lengths in ([4] * 28, [100] * 4) * 2:
         admitted = []
         for sequence, tokens in enumerate(lengths):
+            manager.prepare(tokens)
             if manager.max_sequence_tokens >= tokens and _fits(manager, sequence, tokens):
                 admitted.append(sequence)
         recipients |= {move.recipient for move in manager.take_migrations()}
