@@ -41,12 +41,13 @@ COUNTS = ("rejected", "preemptions", "recomputed_tokens", "migrations_count", "m
 KEYS = ("mix", "load", "model")
 
 
-def tables_of(rows: Sequence[Row], subject: str = SUBJECT) -> str:
+def tables_of(rows: Sequence[Row], subject: str = SUBJECT, *, is_brief: bool = False) -> str:
     """All tables as Markdown.
 
     Args:
         rows: The results of a sweep.
         subject: The allocator that is compared with each other one.
+        is_brief: Whether to leave out what is not about all places together.
 
     Raises:
         UserError: If the results lack the bound or the subject.
@@ -56,7 +57,8 @@ def tables_of(rows: Sequence[Row], subject: str = SUBJECT) -> str:
     for name in (BOUND, subject):
         if name not in goodput.values:
             raise UserError(f"the results hold no runs of {name}: add it to the sweep")
-    return "\n".join([*_about(rows, goodput), *_tables(rows, panels, subject)])
+    tables = map(_overview, panels) if is_brief else _tables(rows, panels, subject)
+    return "\n".join([*_about(rows, goodput), *tables, *([_counts(rows)] if is_brief else [])])
 
 
 def _about(rows: Sequence[Row], panel: Panel) -> Iterator[str]:
@@ -223,9 +225,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="folder of a sweep")
     parser.add_argument("--document", type=Path, help="Markdown file with markers; else stdout")
     parser.add_argument("--subject", default=SUBJECT, help="allocator compared with the others")
+    parser.add_argument("--brief", action="store_true", help="only what is about all places")
     given = parser.parse_args()
     try:
-        text = tables_of(read_results(given.folder / RESULTS), given.subject)
+        text = tables_of(read_results(given.folder / RESULTS), given.subject, is_brief=given.brief)
         if given.document is None:
             sys.stdout.write(text)
         else:
