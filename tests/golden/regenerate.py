@@ -17,7 +17,7 @@ import numpy as np
 from allocator.backing import HostBacking
 from allocator.registry import known_managers
 from allocator.spec import CacheGroup, CacheKind, CacheSpec
-from sim.costs.roofline import DeviceCosts, ModelCosts, RooflineExecutor
+from sim.costs.roofline import DeviceCosts, ModelCosts, RemapCosts, RooflineExecutor
 from sim.engine import Engine, Wiring
 from sim.event_log import EventKind, EventLog
 from sim.schedulers.fcfs import FcfsOptions, FcfsScheduler
@@ -43,7 +43,12 @@ MODEL = ModelCosts(
     state_flops_per_token=48_000.0,
 )
 DEVICE = DeviceCosts(
-    bytes_per_s=1e12, flops_per_s=1e14, step_overhead_ns=2000.0, remap_ns=43_000.0, copy_ns=5_000.0
+    bytes_per_s=1e12,
+    flops_per_s=1e14,
+    step_overhead_ns=2000.0,
+    remap=RemapCosts(batch_ns=30_000.0, unmap_ns=22_000.0, map_ns=38_000.0),
+    remap_beside=RemapCosts(batch_ns=88_000.0, unmap_ns=24_000.0, map_ns=39_000.0),
+    copy_ns=5_000.0,
 )
 COUNTED = {
     "completions": EventKind.COMPLETION,

@@ -88,7 +88,8 @@ class Shadowed(CacheManager):
 def build(name: str, spec: CacheSpec, num_granules: int, granularity: Granularity) -> CacheManager:
     kind = known_managers()[name]
     options = kind.Options()
-    wanted = {"granularity": granularity, "span": 1, "batch": 2, "max_tokens": LONGEST_TOKENS}
+    wanted = {"granularity": granularity, "span": 1, "unit": 1, "batch": 2}
+    wanted["max_tokens"] = LONGEST_TOKENS
     known = {field.name for field in fields(options)}
     options = replace(options, **{key: wanted[key] for key in wanted.keys() & known})
     return kind(spec, HostBacking(num_granules * GRANULE_BYTES, GRANULE_BYTES), options)

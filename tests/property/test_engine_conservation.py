@@ -63,7 +63,7 @@ class Case:
         """A manager with pages and moves as small as its options allow."""
         kind = known_managers()[name]
         options = kind.Options()
-        wanted = {"granularity": self.granularity, "span": 1, "batch": 2}
+        wanted = {"granularity": self.granularity, "span": 1, "unit": 1, "batch": 2}
         known = {field.name for field in fields(options)}
         options = replace(options, **{key: wanted[key] for key in wanted.keys() & known})
         backing = HostBacking(self.num_granules * GRANULE_BYTES, GRANULE_BYTES)

@@ -9,7 +9,7 @@ from allocator.backing import HostBacking
 from allocator.managers.avmp import AvmpManager, AvmpOptions, Trigger
 from allocator.managers.static import StaticManager, StaticOptions
 from allocator.spec import CacheGroup, CacheKind, CacheSpec, Granularity
-from sim.costs.roofline import DeviceCosts, ModelCosts, RooflineExecutor
+from sim.costs.roofline import DeviceCosts, ModelCosts, RemapCosts, RooflineExecutor
 from sim.engine import Engine, Wiring
 from sim.event_log import EventKind, EventLog
 from sim.schedulers.fcfs import FcfsOptions, FcfsScheduler
@@ -38,7 +38,12 @@ MODEL = ModelCosts(
     state_flops_per_token=2400.0,
 )
 DEVICE = DeviceCosts(
-    bytes_per_s=1e10, flops_per_s=1e12, step_overhead_ns=500.0, remap_ns=43_000.0, copy_ns=5_000.0
+    bytes_per_s=1e10,
+    flops_per_s=1e12,
+    step_overhead_ns=500.0,
+    remap=RemapCosts(batch_ns=30_000.0, unmap_ns=22_000.0, map_ns=38_000.0),
+    remap_beside=RemapCosts(batch_ns=88_000.0, unmap_ns=24_000.0, map_ns=39_000.0),
+    copy_ns=5_000.0,
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -77,6 +79,27 @@ class PageTableMachine(RuleBasedStateMachine):
         for (pool, entry), handle in self.handle.items():
             assert self.table.handles(pool, [(entry, 1)]) == [handle]
             assert self.table.pages(pool, [(entry, 1)]) == [(self.page[handle][1], 1)]
+
+    @rule(pool=POOLS, path=st.permutations(range(NUM_PAGES)))
+    def move_on_and_on(self, pool: int, path: list[int]) -> None:
+        """The page of a sequence that outlives many a loss of capacity."""
+        if path[0] in self.live_pages(pool):
+            for source, destination in pairwise(path[:5]):
+                self.move(pool, source, destination)
+
+    @precondition(lambda self: self.handle)
+    @rule()
+    def retire_everything(self) -> None:
+        for pool in range(2):
+            self.retire(pool, list(range(NUM_PAGES)))
+        assert not self.handle
+
+    @invariant()
+    def nobody_is_astray_once_nothing_is_live(self) -> None:
+        for pool in range(2):
+            if not self.live_pages(pool):
+                assert not self.table._page_of[pool]  # noqa: SLF001 - no caller needs to know
+                assert not self.table._entry_at[pool]  # noqa: SLF001
 
     @invariant()
     def is_sound(self) -> None:

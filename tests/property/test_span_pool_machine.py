@@ -1,4 +1,4 @@
-"""A pool over any sequence of takes, gives, evacuations and spans that come and go."""
+"""A pool of spans over any sequence of takes, gives and spans that come and go."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from allocator.backing import HostBacking
-from allocator.pool import Placement, Pool
 from allocator.run import pages_of_runs, runs_of_pages
 from allocator.span import SpanGeometry
+from allocator.span_pool import SpanPool
 
 NUM_GRANULES, SLAB_GRANULES, GRANULE_BYTES = 8, 12, 1024
 CHOICE = st.integers(0, 1000)
 
 
-class PoolMachine(RuleBasedStateMachine):
+class SpanPoolMachine(RuleBasedStateMachine):
     """The model: which pages are live, and which spans are there."""
 
     @initialize(shape=st.sampled_from([(256, 1), (1024, 1), (300, 3), (2048, 2)]))
@@ -26,7 +26,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.size = granules * GRANULE_BYTES // page_bytes
         backing = HostBacking(NUM_GRANULES * GRANULE_BYTES, GRANULE_BYTES)
         geometry = SpanGeometry(page_bytes, self.size, granules)
-        self.pool = Pool("test", geometry, backing, SLAB_GRANULES)
+        self.pool = SpanPool("test", geometry, backing, SLAB_GRANULES)
         self.num_spans = 0
         self.live: set[int] = set()
 
@@ -39,10 +39,6 @@ class PoolMachine(RuleBasedStateMachine):
 
     def is_unchanged(self) -> None:
         assert pickle.dumps(self.pool) == self.before
-
-    @rule(placement=st.sampled_from(Placement))
-    def place(self, placement: Placement) -> None:
-        self.pool.placement = placement
 
     @rule(count=st.integers(0, 4))
     def add(self, count: int) -> None:
@@ -58,7 +54,7 @@ class PoolMachine(RuleBasedStateMachine):
     @rule(count=st.integers(0, 3))
     def remove(self, count: int) -> None:
         if count > self.num_spans - len(self.in_use()):
-            with self.refuses("can go"):
+            with self.refuses("fewer are empty"):
                 self.pool.remove_empty_spans(count)
             self.is_unchanged()
         else:
@@ -89,34 +85,6 @@ class PoolMachine(RuleBasedStateMachine):
         self.pool.give(runs_of_pages(pages))
         self.live.difference_update(pages)
 
-    @rule(choice=CHOICE)
-    def evacuate(self, choice: int) -> None:
-        if not self.live:
-            return
-        span = sorted(self.in_use())[choice % len(self.in_use())]
-        leaving = {page for page in self.live if page // self.size == span}
-        others = self.in_use() - {span}
-        if len(leaving) > len(others) * self.size - len(self.live - leaving):
-            with self.refuses("find no place"):
-                self.pool.evacuate(span)
-            self.is_unchanged()
-            return
-        moves = dict(self.pool.evacuate(span))
-        assert moves.keys() == leaving
-        assert len(set(moves.values())) == len(moves)
-        assert {target // self.size for target in moves.values()} <= others
-        assert self.live.isdisjoint(moves.values())
-        self.live = self.live - leaving | set(moves.values())
-
-    @rule()
-    def find_the_emptiest(self) -> None:
-        sizes = {
-            span: sum(page // self.size == span for page in self.live) for span in self.in_use()
-        }
-        some = {span: live for span, live in sizes.items() if live < self.size}
-        found = self.pool.emptiest_span()
-        assert found is None if not some else sizes[found or 0] == min(some.values())
-
     @invariant()
     def counts_are_right(self) -> None:
         assert self.pool.num_pages == self.num_spans * self.size
@@ -130,4 +98,4 @@ class PoolMachine(RuleBasedStateMachine):
         self.pool.check_live(self.live)
 
 
-TestPoolMachine = PoolMachine.TestCase
+TestSpanPoolMachine = SpanPoolMachine.TestCase

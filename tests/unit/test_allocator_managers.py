@@ -54,10 +54,11 @@ def test_a_split_leaves_something_to_both(
         options(state_ratio=ratio)
 
 
-@pytest.mark.parametrize(("batch", "span"), [(0, 8), (128, 0), (-1, 8)])
-def test_batch_and_span_are_at_least_one_granule(batch: int, span: int) -> None:
-    with pytest.raises(ValueError, match="at least 1 granule"):
-        AvmpOptions(batch=batch, span=span)
+@pytest.mark.parametrize(("batch", "unit", "hysteresis"), [(0, 8, 0), (1, -1, 0), (1, 0, -1)])
+def test_amounts_of_avmp_are_not_below_their_least(batch: int, unit: int, hysteresis: int) -> None:
+    with pytest.raises(ValueError, match="at least 1 granule, unit and hysteresis at least 0"):
+        AvmpOptions(batch=batch, unit=unit, hysteresis=hysteresis)
+    AvmpOptions(batch=1, unit=0, hysteresis=0)
 
 
 def test_options_do_not_change() -> None:
@@ -132,7 +133,7 @@ def test_waste_is_told_apart(host_backing: MakeBacking) -> None:
 
 @pytest.mark.parametrize("trigger", Trigger)
 def test_a_state_share_of_nothing_has_a_usage(host_backing: MakeBacking, trigger: Trigger) -> None:
-    options = AvmpOptions(state_ratio=0.01, trigger=trigger, span=1, granularity=Granularity.GROUP)
+    options = AvmpOptions(state_ratio=0.01, trigger=trigger, unit=1, granularity=Granularity.GROUP)
     usage = AvmpManager(SPEC, host_backing(10), options).usage()
     assert [pool.num_pages for pool in usage.pools] == [20, 0]
     assert usage.reserve_bytes == usage.external_waste_bytes == 0
@@ -142,8 +143,8 @@ def test_a_state_share_of_nothing_has_a_usage(host_backing: MakeBacking, trigger
     ("design", "options", "tokens"),
     [
         (StaticManager, StaticOptions(state_ratio=0.2), 16 * 4),  # 8 granules of two pages
-        (AvmpManager, AvmpOptions(span=1), 18 * 4),  # all granules but one
-        (AvmpManager, AvmpOptions(span=3), 12 * 4),  # all spans of three granules but one
+        (AvmpManager, AvmpOptions(), 18 * 4),  # a unit is a granule; all of them but one
+        (AvmpManager, AvmpOptions(unit=3), 14 * 4),  # 1 granule of base, all units but one
         (AvmpManager, AvmpOptions(trigger=Trigger.OFF), 10 * 4),
         (PaddedManager, PaddedOptions(), 9 * 4),  # 20 pages less 2, for two layers
         (SharedBytesManager, SharedBytesOptions(), (10240 - 1024) // 128),

@@ -27,18 +27,30 @@ def test_h200_reaches_what_was_measured() -> None:
     assert h200.bandwidth_bytes_per_s == pytest.approx(4.25e12, rel=0.001)
     assert h200.flops_per_s == pytest.approx(800e12, rel=0.001)
     assert h200.virtual_memory.granule_bytes == 2 * 2**20
-    assert h200.virtual_memory.remap_ns == 43_000
     assert h200.host.graph_replay_ns == 2_700
 
 
+@pytest.mark.parametrize(
+    ("remaps", "waiting_us", "beside_us"), [(1, 90, 153), (4, 265, 350), (16, 970, 1126)]
+)
+def test_h200_remaps_in_the_time_that_was_measured(
+    remaps: int, waiting_us: int, beside_us: int
+) -> None:
+    """Medians of n mappings taken away and n made in a row (docs/decisions/0008)."""
+    h200 = load_device("h200")
+    for calls, measured_us in ((h200.remap, waiting_us), (h200.remap_beside, beside_us)):
+        expected_ns = calls.batch_ns + remaps * (calls.unmap_ns + calls.map_ns)
+        assert expected_ns == pytest.approx(measured_us * 1000, rel=0.03)
+
+
 def test_every_table_names_source_and_verification(device: Device) -> None:
-    assert len(device.provenance) == 7
+    assert len(device.provenance) == 9
     assert all(entry.source and entry.verification for entry in device.provenance)
 
 
 def test_what_was_measured_elsewhere_is_marked_as_assumed(device: Device) -> None:
     statuses = {entry.table: entry.verification for entry in device.provenance}
-    for table in ("achievable", "virtual_memory", "host"):
+    for table in ("achievable", "virtual_memory", "remap", "remap_beside", "host"):
         expected = "measured" if device.name == "h200" else "assumed: "
         assert statuses[table].startswith(expected)
 
@@ -87,7 +99,8 @@ def test_unknown_devices_list_the_nearest_first() -> None:
         ("utilization_fraction = 0.9", "utilization_fraction = 1.5", "must be at most 1, not 1.5"),
         ("bytes_per_s = 64e9", "bytes_per_s = -1.0", "must be a positive number, not -1.0"),
         ("bytes_per_s = 64e9", "bytes_per_s = inf", "must be a positive number, not inf"),
-        ("create_ns = 9_000\n", "", "create_ns is missing: give a positive whole number"),
+        ("batch_ns = 30_000\n", "", "batch_ns is missing: give a positive whole number"),
+        ("map_ns = 39_000", "map_ns = -1", "must be a positive whole number, not -1"),
     ],
 )
 def test_faults_name_file_and_key(tmp_path: Path, old: str, new: str, complaint: str) -> None:

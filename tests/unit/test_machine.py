@@ -7,6 +7,7 @@ from scenarios.device import load_device
 from scenarios.errors import UserError
 from scenarios.machine import GIB, MachineOptions, cache_spec_of, machine_of
 from scenarios.model import load_model
+from sim.costs.roofline import RemapCosts
 
 
 def test_a_hybrid_model_has_one_group_a_kind() -> None:
@@ -48,6 +49,13 @@ def test_step_costs_of_a_dense_model() -> None:
     assert costs.dense_flops_per_token == model.dense_parameters
     assert costs.expert_bytes == costs.state_bytes == 0
     assert machine.device_costs.step_overhead_ns == 2_700 + 3 * 5_000
+
+
+def test_changes_of_mappings_are_priced_before_a_step_and_beside_it() -> None:
+    machine = machine_of(load_model("llama-3.1-8b"), load_device("h200"), MachineOptions())
+    costs = machine.device_costs
+    assert costs.remap == RemapCosts(batch_ns=30_000, unmap_ns=22_000, map_ns=38_000)
+    assert costs.remap_beside == RemapCosts(batch_ns=88_000, unmap_ns=24_000, map_ns=39_000)
 
 
 def test_routed_experts_are_priced_apart() -> None:

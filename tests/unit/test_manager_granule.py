@@ -26,25 +26,60 @@ def reserving(least: int, most: int) -> GranuleOptions:
 
 def test_nothing_is_mapped_before_it_is_needed_nor_after(host_backing: MakeBacking) -> None:
     manager = GranuleManager(SPEC, host_backing(10), reserving(0, 0))
+    manager.prepare(100)
     assert manager.usage().footprint_bytes == 0
     assert manager.usage().reserve_bytes == 10 * 1024
     manager.admit(0, 9)  # 3 KV pages in 2 granules, 1 state in another
     assert manager.backing.counters() == BackingCounters(maps=3, mapped_granules=3)
     assert manager.usage().footprint_bytes == 3 * 1024
     manager.release(0)
+    assert manager.backing.counters() == BackingCounters(maps=3, mapped_granules=3)
+    manager.prepare(0)
     assert manager.backing.counters() == BackingCounters(3, 3, 3, 3)
     assert manager.usage().footprint_bytes == 0
 
 
-def test_a_reserve_is_mapped_ahead_and_kept(host_backing: MakeBacking) -> None:
+def test_a_reserve_is_mapped_beside_a_step_and_cut_beside_one(host_backing: MakeBacking) -> None:
     manager = GranuleManager(SPEC, host_backing(10), reserving(1, 2))
     manager.admit(0, 9)
+    assert manager.backing.counters().maps == 2 + 1
+    manager.prepare(0)
     assert manager.backing.counters().maps == (2 + 1) + (1 + 1)
+    manager.prepare(0)
     manager.extend(0, 15)  # 6 KV pages fit the 3 spans that are mapped
     assert manager.backing.counters().maps == 5
-    manager.release(0)  # 3 empty KV spans, of which one goes; 2 of states, which both stay
-    assert manager.backing.counters().unmaps == 1
+    manager.prepare(0)
+    assert manager.backing.counters().maps == 6
+    manager.release(0)  # 4 empty KV spans; 2 of states
+    assert manager.backing.counters().unmaps == 0
+    manager.prepare(0)  # nobody uses a pool, so that nothing is filled up either
+    assert manager.backing.counters() == BackingCounters(6, 2, 6, 2)
     assert [pool.num_pages for pool in manager.usage().pools] == [4, 2]
+    assert manager.take_migrations() == []
+
+
+def test_a_reserve_takes_what_is_left_and_no_more(host_backing: MakeBacking) -> None:
+    """Two granules are in use; of eight the reserve of KV gets five and that of states three."""
+    manager = GranuleManager(SPEC, host_backing(10), reserving(5, 10))
+    manager.admit(0, 4)
+    manager.prepare(0)
+    assert [pool.num_pages for pool in manager.usage().pools] == [(1 + 5) * 2, 1 + 3]
+    assert manager.backing.num_free_granules == 0
+    manager.check_integrity()
+
+
+def test_what_is_cut_from_one_reserve_fills_another(host_backing: MakeBacking) -> None:
+    """All ten are in use; then KV has seven empty, of which five go, and states get a second."""
+    manager = GranuleManager(SPEC, host_backing(10), reserving(2, 2))
+    manager.admit(0, 60)
+    manager.admit(1, 1)
+    manager.release(0)
+    assert manager.backing.num_free_granules == 0
+    manager.prepare(0)
+    kv, state = manager.usage().pools
+    assert (kv.num_pages, kv.num_live, state.num_pages, state.num_live) == (6, 1, 3, 1)
+    assert manager.backing.num_free_granules == 4
+    manager.check_integrity()
 
 
 def test_the_reserve_of_the_other_pool_goes_when_memory_is_short(
@@ -130,11 +165,12 @@ def test_kvcached_pads_a_state_of_qwen_to_4_mib() -> None:
     assert round(usage.internal_waste_bytes / 2**30, 2) == 0.09
 
 
-def test_a_reserve_beyond_its_limit_is_noticed(host_backing: MakeBacking) -> None:
+def test_a_granule_mapped_elsewhere_is_noticed(host_backing: MakeBacking) -> None:
     manager = GranuleManager(SPEC, host_backing(10), reserving(0, 1))
     manager.admit(0, 4)
-    manager._pools[0].add_spans(2)  # noqa: SLF001 - damage
-    with pytest.raises(AssertionError, match="the reserve is too large"):
+    manager.check_integrity()
+    manager.backing.map(manager.backing.reserve(1024), 0, 1)  # damage
+    with pytest.raises(AssertionError, match="a mapped granule is in no span"):
         manager.check_integrity()
 
 

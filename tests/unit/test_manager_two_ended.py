@@ -1,21 +1,13 @@
 """One buffer of 16 KiB: KV pages of 256 bytes from its start, states of 1,024 from its end."""
 
-# ruff: noqa: SLF001 - damage is done to private parts
-
 from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from allocator.backing import HostBacking
-from allocator.edge_pool import EdgePool
 from allocator.interface import OutOfMemoryError
 from allocator.managers.two_ended import Compaction, TwoEndedManager, TwoEndedOptions
 from allocator.spec import CacheGroup, CacheKind, CacheSpec
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SPEC = CacheSpec(
     (CacheGroup("kv", CacheKind.ATTENTION, 1, 64), CacheGroup("ssm", CacheKind.STATE, 1, 1024)),
@@ -92,51 +84,3 @@ def test_a_page_at_the_edge_goes_without_a_copy() -> None:
     manager.release(1)
     assert manager.backing.counters().copies == 0
     assert [pool.num_pages for pool in manager.usage().pools] == [2, 1]
-
-
-def test_an_edge_pool_takes_its_lowest_holes_and_falls_to_its_highest_live_page() -> None:
-    pool = EdgePool("test", 64)
-    pool.raise_edge(8)
-    assert pool.take(8) == [(0, 8)]
-    pool.give([(2, 2), (5, 1)])
-    assert (pool.num_pages, pool.num_free, pool.num_live) == (8, 3, 5)
-    pool.give([(6, 2)])
-    assert (pool.num_pages, pool.num_free) == (5, 2)  # 5, 6 and 7 are beyond the edge now
-    assert pool.move_edge_page() == (4, 2)
-    assert (pool.num_pages, pool.num_free) == (3, 0)  # and so is 3, a hole at the edge
-    pool.raise_edge(1)
-    assert pool.take(1) == [(3, 1)]
-    pool.check_integrity()
-    pool.check_live({0, 1, 2, 3})
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda pool: pool._holes.add(40),
-        lambda pool: pool._holes.add(0),
-        lambda pool: pool._lowest.clear(),
-        lambda pool: setattr(pool, "num_pages", 3),
-        lambda pool: setattr(pool, "num_pages", 6),
-    ],
-)
-def test_a_damaged_edge_pool_is_noticed(damage: Callable[[Any], object]) -> None:
-    pool = EdgePool("test", 64)
-    pool.raise_edge(8)
-    pool.take(8)
-    pool.give([(2, 2), (5, 1)])
-    pool.check_integrity()
-    damage(pool)
-    with pytest.raises(AssertionError, match="pool test"):
-        pool.check_integrity()
-
-
-@pytest.mark.parametrize("pages", [{0, 1, 4, 6}, {0, 1, 2, 4, 6}, {0, 1, 4, 6, 9}])
-def test_pages_said_to_be_live_must_be_the_taken_ones(pages: set[int]) -> None:
-    pool = EdgePool("test", 64)
-    pool.raise_edge(8)
-    pool.take(8)
-    pool.give([(2, 2), (5, 1)])
-    pool.check_live({0, 1, 4, 6, 7})
-    with pytest.raises(AssertionError, match="live page"):
-        pool.check_live(pages)

@@ -232,3 +232,38 @@ def test_a_migration_in_the_way_of_live_pages_is_logged(
         [77, EventKind.OOM, 0, 0, 1, 2],
         [77, EventKind.MIGRATION_BLOCKED, NO_SUBJECT, 0, 0, 0],
     ]
+
+
+def test_the_next_tokens_are_those_of_the_head(rig: Rig) -> None:
+    assert rig.batch.next_tokens == 0
+    sequence = rig.admit(0, 4, 4)
+    assert rig.batch.next_tokens == 0
+    rig.arrive(1, 3, 1)
+    rig.arrive(2, 9, 1)
+    assert rig.batch.next_tokens == 3
+    prefill(rig, sequence)
+    decode(rig, sequence)
+    rig.batch.preempt(sequence)  # it waits for its prompt and the two tokens it has made
+    assert rig.batch.next_tokens == 4 + 2
+
+
+def test_a_batch_is_extended_by_a_token_each(rig: Rig) -> None:
+    sequences = [rig.admit(0, 4, 3), rig.admit(1, 3, 3)]
+    num_rows = len(rig.log)
+    assert rig.batch.extend_all(sequences)
+    assert rig.manager.usage().granted_bytes == (5 + 4) * TOKEN_BYTES
+    assert rig.batch.extend_all([])
+    assert len(rig.log) == num_rows
+
+
+def test_a_batch_that_does_not_fit_is_not_extended_and_nobody_refused_yet(rig: Rig) -> None:
+    sequences = [rig.admit(0, 4, 3), rig.admit(1, 5, 2)]
+    num_rows = len(rig.log)
+    assert not rig.batch.extend_all(sequences)
+    assert rig.manager.usage().granted_bytes == 9 * TOKEN_BYTES
+    assert len(rig.log) == num_rows
+    assert [sequence.failed_allocations for sequence in sequences] == [0, 0]
+    assert rig.batch.short_pool is None
+    assert rig.batch.extend(sequences[0])
+    assert not rig.batch.extend(sequences[1])
+    assert rig.last_row()[:3] == [77, EventKind.OOM, 1]

@@ -8,7 +8,7 @@ import pytest
 import simpy
 
 from allocator.backing import HostBacking
-from allocator.managers.avmp import AvmpManager, AvmpOptions
+from allocator.managers.avmp import AvmpManager, AvmpOptions, Switch
 from allocator.managers.shared_bytes import SharedBytesManager, SharedBytesOptions
 from allocator.managers.two_ended import Compaction, TwoEndedManager, TwoEndedOptions
 from allocator.spec import CacheGroup, CacheKind, CacheSpec
@@ -190,28 +190,71 @@ def test_the_end_has_peak_and_footprint() -> None:
 
 @dataclass
 class Recorder:
-    """A step of 10 ns that notes its mappings."""
+    """A step of 10 ns that notes its mappings: made and taken away before it, and beside it."""
 
-    seen: list[tuple[int, int]] = field(default_factory=list)
+    seen: list[tuple[int, int, int, int]] = field(default_factory=list)
 
     def execute(self, plan: StepPlan) -> int:
-        self.seen.append((plan.maps, plan.unmaps))
+        self.seen.append((plan.maps, plan.unmaps, plan.maps_beside, plan.unmaps_beside))
         return STEP_NS
 
 
-def test_mappings_are_priced_with_the_step_they_were_made_for() -> None:
-    """8 granules a pool; the prompt needs 12 of KV, one token a granule."""
+def hybrid_run(ahead: Switch) -> tuple[Recorder, EventLog]:
+    """Two requests of 12 and 2 tokens; 8 granules a pool, a token or a state in each."""
     groups = (SPEC.groups[0], CacheGroup("ssm", CacheKind.STATE, 1, TOKEN_BYTES))
     backing = HostBacking(16 * TOKEN_BYTES, TOKEN_BYTES)
-    options = AvmpOptions(batch=1, span=1)
+    options = AvmpOptions(batch=1, unit=1, ahead=ahead)
     manager = AvmpManager(CacheSpec(groups, page_tokens=1), backing, options)
     recorder = Recorder()
     parts = Wiring(manager, FcfsScheduler(FcfsOptions()), recorder)
-    log = Engine(open_trace(0, 50, prompt=12, output=2), parts).run()
-    assert recorder.seen == [(4, 4), (1, 1), (0, 0), (0, 0)]
+    return recorder, Engine(open_trace(0, 50, prompt=12, output=2), parts).run()
+
+
+def migrations(log: EventLog) -> list[list[int]]:
+    """Time, donor, recipient and bytes of each."""
+    rows: list[list[int]] = log.of(EventKind.MIGRATION)[:, [0, 3, 4, 5]].tolist()
+    return rows
+
+
+def test_mappings_are_priced_with_the_step_they_were_made_for() -> None:
+    """A prompt needs 12 granules of KV, its second token one more; laying out costs no step."""
+    recorder, log = hybrid_run(Switch.OFF)
+    assert recorder.seen == [(4, 4, 0, 0), (1, 1, 0, 0), (0, 0, 0, 0), (0, 0, 0, 0)]
     kv, state = 0, 1
-    moves = [[0, state, kv, 4 * TOKEN_BYTES], [10, state, kv, TOKEN_BYTES]]
-    assert log.of(EventKind.MIGRATION)[:, [0, 3, 4, 5]].tolist() == moves
+    assert migrations(log) == [
+        [0, state, kv, 4 * TOKEN_BYTES],
+        [10, state, kv, TOKEN_BYTES],
+    ]
+
+
+def test_mappings_made_ahead_are_priced_beside_the_step() -> None:
+    """After an admission of 12 blocks another of 12 / 8 = 1.5, rounded to 2, should fit."""
+    recorder, log = hybrid_run(Switch.ON)
+    assert recorder.seen == [(4, 4, 2, 2), (0, 0, 0, 0), (0, 0, 0, 0), (0, 0, 0, 0)]
+    kv, state = 0, 1
+    assert migrations(log) == [
+        [0, state, kv, 4 * TOKEN_BYTES],
+        [0, state, kv, 2 * TOKEN_BYTES],
+    ]
+
+
+class Asked(SharedBytesManager):
+    """Notes what it is told of the queue, and how many bytes are in use then."""
+
+    def prepare(self, next_tokens: int) -> None:
+        self.told: list[tuple[int, int]] = [*getattr(self, "told", []), (next_tokens, self.used())]
+
+    def used(self) -> int:
+        return self.usage().granted_bytes // TOKEN_BYTES
+
+
+def test_a_manager_prepares_once_a_step_when_that_is_planned() -> None:
+    """Prompts of 4, 6 and 5 tokens, one at a time; nobody asks while the engine sleeps."""
+    manager = Asked(SPEC, HostBacking(100 * TOKEN_BYTES, TOKEN_BYTES), SharedBytesOptions())
+    trace = replace(open_trace(0, 0, 500), prompt_tokens=np.array([4, 6, 5]))
+    scheduler = FcfsScheduler(FcfsOptions(max_seqs=1))
+    Engine(trace, Wiring(manager, scheduler, ConstantExecutor(STEP_NS))).run()
+    assert manager.told == [(6, 4), (0, 6), (0, 5)]
 
 
 class IdleScheduler(FcfsScheduler):

@@ -1,8 +1,10 @@
 """Plans of `fcfs`, one at a time, over a manager that counts tokens only."""
 
+from collections.abc import Iterable
+
 import pytest
 
-from allocator.backing import HostBacking
+from allocator.backing import Backing, HostBacking
 from allocator.managers.shared_bytes import SharedBytesManager, SharedBytesOptions
 from allocator.spec import CacheGroup, CacheKind, CacheSpec
 from sim.batch import Batch
@@ -23,6 +25,23 @@ class BoastfulManager(SharedBytesManager):
         return 1000
 
 
+class CountingManager(SharedBytesManager):
+    """Counts the sequences of each call that extends some."""
+
+    def __init__(self, spec: CacheSpec, backing: Backing, options: SharedBytesOptions) -> None:
+        super().__init__(spec, backing, options)
+        self.calls: list[int | str] = []
+
+    def extend(self, sequence: int, tokens: int) -> None:
+        self.calls.append("one")
+        super().extend(sequence, tokens)
+
+    def extend_all(self, sequences: Iterable[int], tokens: int) -> None:
+        sequences = tuple(sequences)
+        self.calls.append(len(sequences))
+        super().extend_all(sequences, tokens)
+
+
 class Rig:
     """A scheduler with a batch of its own; requests are (prompt, output) tokens."""
 
@@ -36,7 +55,8 @@ class Rig:
         backing = HostBacking(room_tokens * TOKEN_BYTES, TOKEN_BYTES)
         header = LogHeader(len(requests), backing.num_granules, 1, (PoolHeader("bytes", 1),))
         self.log = EventLog(header)
-        self.batch = Batch(manager(SPEC, backing, SharedBytesOptions()), self.log)
+        self.manager = manager(SPEC, backing, SharedBytesOptions())
+        self.batch = Batch(self.manager, self.log)
         self.scheduler = FcfsScheduler(options)
         for number, (prompt, output) in enumerate(requests):
             self.batch.arrive(Request(number, 0, prompt, output))
@@ -86,6 +106,24 @@ def test_context_of_decoding_counts_the_token_just_fed() -> None:
     rig.step()
     assert rig.step().decode_context_tokens == (3 + 1) + (5 + 1)
     assert rig.step().decode_context_tokens == (3 + 2) + (5 + 2)
+
+
+def test_those_that_decode_are_extended_together_and_apart_if_not_all_fit() -> None:
+    """Three prompts hold 6 of 11 tokens; a token each fits once, then there is room for two."""
+    rig = Rig([(2, 9), (2, 9), (2, 9)], FcfsOptions(), 11, CountingManager)
+    manager = rig.manager
+    assert isinstance(manager, CountingManager)
+    rig.step()
+    manager.calls.clear()
+    assert decoded(rig.step()) == [0, 1, 2]
+    assert manager.calls == [3]
+    manager.calls.clear()
+    plan = rig.step()  # 9 tokens are held: room for two of three
+    assert decoded(plan) == [0, 1]
+    assert plan.decode_context_tokens == 4 + 4
+    assert manager.calls == [3, "one", "one", "one"]
+    assert rig.waiting() == [2]
+    assert rig.log.of(EventKind.OOM)[:, 2].tolist() == [2]
 
 
 def test_prompts_under_way_come_before_admissions() -> None:

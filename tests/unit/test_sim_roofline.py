@@ -5,13 +5,18 @@ from dataclasses import replace
 import pytest
 
 from sim.costs.constant import ConstantExecutor
-from sim.costs.roofline import DeviceCosts, ModelCosts, RooflineExecutor, _power
+from sim.costs.roofline import DeviceCosts, ModelCosts, RemapCosts, RooflineExecutor, _power
 from sim.request import Sequence
 from sim.step import Chunk, StepPlan
 from traces.record import Request
 
 DEVICE = DeviceCosts(
-    bytes_per_s=1e9, flops_per_s=1e12, step_overhead_ns=0.0, remap_ns=700.0, copy_ns=300.0
+    bytes_per_s=1e9,
+    flops_per_s=1e12,
+    step_overhead_ns=0.0,
+    remap=RemapCosts(batch_ns=700.0, unmap_ns=30.0, map_ns=50.0),
+    remap_beside=RemapCosts(batch_ns=900.0, unmap_ns=40.0, map_ns=60.0),
+    copy_ns=300.0,
 )
 NOTHING = ModelCosts(
     dense_bytes=0.0,
@@ -89,10 +94,43 @@ def test_parts_follow_one_another() -> None:
     assert price_ns(model, decode_plan(100), device) == 40 + 5000 + 300 + 1200
 
 
-def test_moved_memory_costs_an_unmapping_and_a_mapping_a_run() -> None:
+@pytest.mark.parametrize(
+    ("maps", "unmaps", "expected_ns"),
+    [(0, 0, 0), (1, 0, 750), (0, 1, 730), (3, 2, 700 + 3 * 50 + 2 * 30)],
+)
+def test_changes_in_a_row_cost_once_and_each(maps: int, unmaps: int, expected_ns: int) -> None:
+    assert DEVICE.remap.duration_ns(maps, unmaps) == expected_ns
+
+
+def test_a_step_waits_for_the_mappings_made_for_it() -> None:
     plan = decode_plan(1)
     plan.maps, plan.unmaps = 3, 2
-    assert price_ns(NOTHING, plan) == 3 * 700
+    model = replace(NOTHING, dense_bytes=5000.0)
+    assert price_ns(NOTHING, plan) == 910
+    assert price_ns(model, plan) == 910 + 5000
+
+
+@pytest.mark.parametrize(
+    ("dense_bytes", "expected_ns"), [(0, 1060), (1000, 1060), (1060, 1060), (5000, 5000)]
+)
+def test_mappings_beside_a_step_cost_only_what_outlasts_it(
+    dense_bytes: int, expected_ns: int
+) -> None:
+    """900 for the row, 2 x 60 to map and 40 to unmap."""
+    plan = decode_plan(1)
+    plan.maps_beside, plan.unmaps_beside = 2, 1
+    assert price_ns(replace(NOTHING, dense_bytes=float(dense_bytes)), plan) == expected_ns
+
+
+def test_mappings_beside_a_step_start_when_it_does() -> None:
+    """910 before; then 40 of overhead and 300 + 600 of a copy, or 1,060 beside them."""
+    plan = decode_plan(1)
+    plan.maps, plan.unmaps, plan.maps_beside, plan.unmaps_beside = 3, 2, 2, 1
+    plan.copies, plan.copied_bytes = 1, 300
+    device = replace(DEVICE, step_overhead_ns=40.0)
+    assert price_ns(NOTHING, plan, device) == 910 + 1060
+    plan.copied_bytes = 400
+    assert price_ns(NOTHING, plan, device) == 910 + 40 + 300 + 800
 
 
 def test_copies_cost_their_start_and_reading_and_writing() -> None:

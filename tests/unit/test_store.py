@@ -47,7 +47,7 @@ def test_only_the_run_of_that_digest_and_allocator_comes_back(tmp_path: Path) ->
 
 
 def test_file_names_are_plain_and_no_two_allocators_share_one(tmp_path: Path) -> None:
-    names = ["avmp", "avmp:batch=1", "avmp:batch=1,span=2", "avmp:batch=12"]
+    names = ["avmp", "avmp:batch=1", "avmp:batch=1,unit=2", "avmp:batch=12"]
     files = {run_file(tmp_path, name).name for name in names}
     assert len(files) == len(names)
     assert not any(set(name) & set(":,/ ") for name in files)
