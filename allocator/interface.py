@@ -200,8 +200,9 @@ class CacheManager(ABC):
     def prepare(self, next_tokens: int) -> None:  # noqa: B027 - most have nothing to prepare
         """Called when a step has been planned and runs: a chance to move capacity ahead of need.
 
-        What is mapped and unmapped here costs the step nothing unless it takes longer. No live
-        page may be copied: the step in flight uses it.
+        It comes when sequences have been admitted or released since the last time, or another
+        sequence is the head of the queue. What is mapped and unmapped here costs the step nothing
+        unless it takes longer. No live page may be copied: the step in flight uses it.
 
         Args:
             next_tokens: Tokens that the next sequence will be admitted with; 0 if none waits.

@@ -64,7 +64,6 @@ class PooledManager(CacheManager):
         self._growth = self._demand(with_state=False)
         self._held: dict[int, Held] = {}
         self._live_tokens = 0
-        self._num_blocks_granted = 0
         self._granted_bytes = 0
         self._peak_granted_bytes = 0
 
@@ -257,7 +256,6 @@ class PooledManager(CacheManager):
         self._count_granted(blocks, self._state_bytes if demand is self._admission else 0)
 
     def _count_granted(self, blocks: int, state_bytes: int) -> None:
-        self._num_blocks_granted += blocks
         self._granted_bytes += blocks * self._block_bytes + state_bytes
         self._peak_granted_bytes = max(self._peak_granted_bytes, self._granted_bytes)
 

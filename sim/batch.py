@@ -34,10 +34,16 @@ class Batch:
         self.running: list[Sequence] = []
         self.short_pool: int | None = None
         self.num_ended = 0
+        self._num_changes = 0  # admissions and releases
         self._manager = manager
         self._log = log
         self._max_sequence_tokens = manager.max_sequence_tokens
         self._pool_numbers = {pool.name: i for i, pool in enumerate(log.header.pools)}
+
+    @property
+    def occasion(self) -> tuple[int, int]:
+        """What capacity ahead of need depends on: changes among the running, and the next."""
+        return self._num_changes, self.waiting[0].request_id if self.waiting else NO_SUBJECT
 
     @property
     def next_tokens(self) -> int:
@@ -69,6 +75,7 @@ class Batch:
             return None
         self.waiting.popleft()
         self.running.append(head)
+        self._num_changes += 1
         self._record(EventKind.ADMISSION, head, head.target_tokens, head.preemptions)
         return head
 
@@ -155,6 +162,7 @@ class Batch:
 
     def _release(self, sequence: Sequence) -> None:
         self._manager.release(sequence.request_id)
+        self._num_changes += 1
         self.short_pool = None
 
     def _refused(self, sequence: Sequence, error: OutOfMemoryError) -> int:

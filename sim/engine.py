@@ -82,6 +82,7 @@ class Engine:
         self._batch = Batch(wiring.manager, self.log)
         self._arrived = self.env.event()
         self._counted = wiring.manager.backing.counters()
+        self._prepared_for = self._batch.occasion
         self._num_arrived = 0
         self._num_noted = 0
 
@@ -124,7 +125,9 @@ class Engine:
         plan = self._wiring.scheduler.plan(self._batch)
         after = manager.backing.counters()
         if plan:
-            manager.prepare(self._batch.next_tokens)
+            if self._batch.occasion != self._prepared_for:
+                self._prepared_for = self._batch.occasion
+                manager.prepare(self._batch.next_tokens)
             self._counted = manager.backing.counters()
             plan.charge(before, after, self._counted)
         if manager.backing.counters() is not before:

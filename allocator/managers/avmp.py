@@ -171,10 +171,9 @@ class AvmpManager(SplitManager):
         """See `CacheManager.prepare`."""
         if not self._moves or self._options.ahead is Switch.OFF:
             return
-        next_blocks = ceil_div(next_tokens, self.spec.page_tokens)
-        admitted, growth = self._ahead.wanted_blocks(next_blocks, self._num_blocks_granted)
+        admitted = self._ahead.admission_blocks(ceil_div(next_tokens, self.spec.page_tokens))
         wanted = self._admission.pages_by_pool(admitted, 2) if admitted else [0, 0]
-        wanted[0] += growth * self._pages_per_block[0]
+        wanted[0] += len(self._held) * self._pages_per_block[0]
         for recipient in (0, 1):
             if self._options.direction.allows(recipient):
                 donor = self._pools[1 - recipient]
@@ -257,7 +256,8 @@ class AvmpManager(SplitManager):
         """Say what the call could have had, and whether live pages stood in the way of more."""
         pool, donor = self._pools[short.recipient], self._pools[1 - short.recipient]
         most = pool.pages_of(pool.num_units + short.sparable_units) - pool.num_live
-        in_theory = donor.sparable_units(by_pool[1 - short.recipient])
+        allowed = self._options.direction.allows(short.recipient)
+        in_theory = donor.sparable_units(by_pool[1 - short.recipient]) if allowed else 0
         return OutOfMemoryError(
             pool.name,
             by_pool[short.recipient],
