@@ -32,13 +32,17 @@ class Churn:
     def run(self, num_calls: int) -> None:
         """Make calls: more of them give than take, so that memory runs out now and then."""
         for _ in range(num_calls):
-            kind = int(self._random.integers(10))
+            kind = int(self._random.integers(12))
             if kind < 4 or not self.tokens:
                 self._admit()
             elif kind < 8:
                 self._extend()
-            else:
+            elif kind < 10:
                 self.release(self._any())
+            elif kind < 11:
+                self._extend_all()
+            else:
+                self.manager.prepare(int(self._random.integers(LONGEST)))
 
     def release(self, sequence: int) -> None:
         self.manager.release(sequence)
@@ -69,6 +73,15 @@ class Churn:
             self.num_failures += 1
         else:
             self.tokens[sequence] += tokens
+
+    def _extend_all(self) -> None:
+        tokens = int(self._random.integers(1, 4))
+        try:
+            self.manager.extend_all(list(self.tokens), tokens)
+        except OutOfMemoryError:
+            self.num_failures += 1
+        else:
+            self.tokens = {sequence: had + tokens for sequence, had in self.tokens.items()}
 
 
 def state_digest(manager: CacheManager) -> str:

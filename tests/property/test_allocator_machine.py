@@ -21,10 +21,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from allocator.interface import CacheManager
+    from allocator.page_table import PageTable
     from tests.conftest import MemoryCase
 
 LENGTHS = st.integers(1, 70)
 CHOICE = st.integers(0, 1000)
+
+
+def grants(manager: CacheManager, sequences: list[int], tokens: int) -> bool:
+    """Extend sequences one by one, as far as that goes; whether all of them got their room."""
+    try:
+        for sequence in sequences:
+            manager.extend(sequence, tokens)
+    except OutOfMemoryError:
+        return False
+    return True
 
 
 class ManagerMachine(RuleBasedStateMachine):
@@ -44,6 +55,19 @@ class ManagerMachine(RuleBasedStateMachine):
     def handles(self, sequence: int) -> list[int]:
         groups = self.case.spec.groups
         return [h for group in groups for h in self.manager.block_table(sequence, group.name)]
+
+    def places(self) -> dict[int, tuple[int, int]]:
+        """Pool and page that each live handle names."""
+        table: PageTable = self.manager._table  # type: ignore[attr-defined]  # noqa: SLF001
+        return {h: table.page(h) for sequence in self.tokens for h in self.handles(sequence)}
+
+    def sizes(self, manager: CacheManager) -> tuple[object, ...]:
+        """What sequences were granted, whatever the pages."""
+        usage = manager.usage()
+        groups = [group.name for group in self.case.spec.groups]
+        lengths = [len(manager.block_table(s, group)) for s in self.tokens for group in groups]
+        live = [pool.num_live for pool in usage.pools]
+        return live, lengths, usage.needed_bytes, usage.peak_granted_bytes
 
     def succeeds(self, call: Callable[[], None]) -> bool:
         """Whether a call succeeds; if it fails nothing may have changed."""
@@ -77,6 +101,32 @@ class ManagerMachine(RuleBasedStateMachine):
             assert set(before) <= set(self.handles(sequence))
         else:
             assert before == self.handles(sequence)
+
+    @precondition(lambda self: self.tokens)
+    @rule(choices=st.sets(CHOICE, max_size=6), tokens=st.integers(0, 30))
+    def extend_all(self, choices: set[int], tokens: int) -> None:
+        """All or none, and whenever each in its turn would get its room, all of them do."""
+        sequences = sorted({self.any_sequence(choice) for choice in choices})
+        twin: CacheManager = pickle.loads(pickle.dumps(self.manager))  # noqa: S301 - our own
+        fits_one_by_one = grants(twin, sequences, tokens)
+        before = {sequence: self.handles(sequence) for sequence in sequences}
+        if not self.succeeds(lambda: self.manager.extend_all(sequences, tokens)):
+            assert not fits_one_by_one
+            return
+        for sequence in sequences:
+            self.tokens[sequence] += tokens
+            assert set(before[sequence]) <= set(self.handles(sequence))
+        if fits_one_by_one:
+            assert self.sizes(self.manager) == self.sizes(twin)
+
+    @rule(next_tokens=st.one_of(st.just(0), LENGTHS))
+    def prepare(self, next_tokens: int) -> None:
+        """The step in flight uses every live page, so that none may change its place."""
+        before = self.sizes(self.manager), self.places()
+        copies = self.manager.backing.counters().copies
+        self.manager.prepare(next_tokens)
+        assert (self.sizes(self.manager), self.places()) == before
+        assert self.manager.backing.counters().copies == copies
 
     @precondition(lambda self: self.tokens)
     @rule(choice=CHOICE)
