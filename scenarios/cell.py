@@ -59,7 +59,7 @@ class Cell:
         choice = choose("allocator", self.allocator, known_managers())
         backing = HostBacking(self.machine.budget_bytes * budget_factor, self.machine.granule_bytes)
         try:
-            return choice.design(self.machine.spec, backing, choice.options)
+            return choice.design.build(self.machine.spec, backing, choice.options)
         except ValueError as error:
             raise UserError(f"{self.allocator}: {error}") from None
 
