@@ -99,7 +99,7 @@ def test_a_refused_head_keeps_its_place_and_is_not_tried_in_vain(rig: Rig) -> No
     num_rows = len(rig.log)
     assert rig.batch.admit_head() is None
     assert len(rig.log) == num_rows
-    assert rig.batch.waiting[0].failed_allocations == 1
+    assert rig.batch.waiting.head().failed_allocations == 1
 
 
 def test_a_refused_head_is_tried_again_once_pages_are_released(rig: Rig) -> None:
@@ -215,7 +215,7 @@ def test_a_head_without_room_in_empty_memory_is_refused(rig: Rig) -> None:
     rig.batch.reject_head()
     assert rig.last_row() == [77, EventKind.REJECTION, 0, RejectionReason.OUTGREW, 8, 10]
     assert rig.batch.short_pool is None
-    assert rig.batch.waiting[0].request_id == 1
+    assert rig.batch.waiting.head().request_id == 1
 
 
 def test_a_migration_in_the_way_of_live_pages_is_logged(
