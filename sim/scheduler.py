@@ -12,8 +12,8 @@ from sim.queue import ArrivalQueue
 
 if TYPE_CHECKING:
     from allocator.interface import CacheManager
-    from sim.queue import WaitingQueue
     from sim.batch import Batch
+    from sim.queue import WaitingQueue
     from sim.step import StepPlan
 
 

@@ -168,7 +168,7 @@ def gives_pages(design: Design) -> bool:
     return isinstance(design.build(case.spec, host_memory(case)), PooledManager)
 
 
-@pytest.fixture(params=filter(gives_pages, every_design()), ids=str)
+@pytest.fixture(params=[d for d in every_design() if gives_pages(d)], ids=str)
 def paged_design(request: pytest.FixtureRequest) -> Design:
     """Every registered manager that hands out pages, in every one of its choices."""
     found: Design = request.param

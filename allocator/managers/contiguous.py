@@ -71,7 +71,7 @@ class ContiguousManager(SlabsManager):
 
     def admit(self, sequence: int, tokens: int, terms: Terms = NO_TERMS) -> None:
         """See `CacheManager.admit`."""
-        if sequence not in self._held and self._grows:
+        if sequence not in self._held and tokens > 0 and self._grows:
             self._refuse_second_row(0, max(tokens, terms.room_tokens))
         super().admit(sequence, tokens, terms)
 

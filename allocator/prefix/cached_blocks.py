@@ -1,4 +1,4 @@
-"""vLLM's one pool of equal blocks with prefix caching: blocks are shared, and kept when released."""
+"""vLLM's one pool of equal blocks with prefix caching: shared, and kept when released."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from allocator.prefix.block_pool import BlockPool
 from allocator.prefix.interface import Prefix, PrefixSharing
 from allocator.prefix.sequence_blocks import SequenceBlocks
 from allocator.run import runs_of_pages
-from allocator.spec import CacheKind, CacheSpec, ceil_div
+from allocator.spec import CacheSpec, ceil_div
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -76,7 +76,7 @@ class SequenceBlocks:
         for is_state, table in zip(self._is_state, self._tables, strict=True):
             if not is_state:
                 more = pool.take(max(0, rows - len(table)))
-                table += more
+                table.extend(more)
                 taken += more
             elif rows > self._num_state_rows:
                 states += pool.take(1)
