@@ -119,9 +119,9 @@ class JengaManager(SharedSpansManager):
         self._own(sequence)
         try:
             if sequence not in self._held and tokens >= 1:
-                self._meet(terms, tokens)
+                self._meet(terms, tokens)  # before large pages are opened: they count for a margin
                 self._make_room(self._pages(ceil_div(tokens, self.spec.page_tokens), states=1))
-            super().admit(sequence, tokens, terms)
+            super().admit(sequence, tokens)
         finally:
             self._own(None)
 

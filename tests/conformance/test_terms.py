@@ -52,6 +52,24 @@ def test_terms_that_cannot_be_met_leave_everything_as_it_was(
         assert digest(manager) == before
 
 
+@pytest.mark.parametrize("margin", [0.2, 0.6])
+def test_a_margin_that_is_not_there_leaves_everything_as_it_was(
+    manager: CacheManager, digest: Digest, margin: float
+) -> None:
+    terms, count = Terms(room_tokens=9, margin=margin), 0
+    while True:
+        before = digest(manager)
+        try:
+            manager.admit(count, 2, terms)
+        except OutOfMemoryError as error:
+            assert error.free <= error.largest < error.asked  # noqa: PT017 - a loop's own end
+            break
+        manager.check_integrity()
+        count += 1
+    assert digest(manager) == before
+    manager.check_integrity()
+
+
 def test_bad_arguments_are_refused_before_the_terms(manager: CacheManager, digest: Digest) -> None:
     manager.admit(NEW, 1)
     before, terms = digest(manager), Terms(room_tokens=UNBOUNDED_TOKENS, margin=0.5)
