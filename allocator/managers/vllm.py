@@ -185,6 +185,10 @@ class VllmManager(LaidOutManager):
     def _page_bytes_by_pool(self) -> list[int]:
         return [self.plan.block_bytes]
 
+    def _margin_pages(self, pool: Pool, share: float) -> int:
+        """A watermark is a share of all blocks, the null block among them."""
+        return int(share * (pool.num_pages + 1))
+
     def _build(self) -> tuple[Sequence[Pool], tuple[int, ...]]:
         granules, size = self.backing.num_granules, self.plan.block_bytes
         usable = max(0, self.plan.num_blocks(granules * self.backing.granule_bytes) - 1)

@@ -214,12 +214,14 @@ class CachedBlocks(PrefixSharing):
     def _check_admission(self, blocks: SequenceBlocks, tokens: int, terms: Terms) -> None:
         """Raise OutOfMemoryError unless a new sequence can have room, on its terms."""
         room = max(tokens, terms.room_tokens)
-        asked, free = blocks.num_new(room), self._pool.num_free
+        free = self._pool.num_free
         if room > self.max_sequence_tokens:
             rows = ceil_div(room, self._block_tokens)
             asked = rows * self._num_attention + 2 * self._num_states
-        found = terms.prefix.blocks if terms.prefix is not None else ()
-        asked += sum(not self._pool.num_holders(block) for part in found for block in part)
+        else:
+            found = terms.prefix.blocks if terms.prefix is not None else ()
+            revived = sum(not self._pool.num_holders(b) for part in found for b in part)
+            asked = blocks.num_new(room) + revived
         asked += int(terms.margin * (self._pool.num_blocks + 1))  # a share of all, null block too
         if asked > free:
             raise OutOfMemoryError("blocks", asked, free, largest=free)
