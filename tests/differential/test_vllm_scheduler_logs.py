@@ -77,26 +77,25 @@ def test_a_log_by_hand_is_identical(
 
 
 @pytest.mark.parametrize(
-    ("line", "key", "value", "said"),
+    ("change", "said"),
     [
-        (3, "a", [1, 0], "step 2: a is [1, 0], replayed [0, 1]"),
-        (3, "k", [3, 2], "step 2: k is [3, 2], replayed [2, 2]"),
-        (4, "c", [[1, 3]], "step 3: c is [[1, 3]], replayed [[1, 2]]"),
-        (4, "f", [1, 0], "step 3: f is [1, 0], replayed [0, 1]"),
-        (4, "p", [1], "step 3: p is [1], replayed None"),
-        (5, "free", 6, "the end: free is 6, replayed 7"),
+        ((3, "a", [1, 0]), "step 2: a is [1, 0], replayed [0, 1]"),
+        ((3, "k", [3, 2]), "step 2: k is [3, 2], replayed [2, 2]"),
+        ((4, "c", [[1, 3]]), "step 3: c is [[1, 3]], replayed [[1, 2]]"),
+        ((4, "f", [1, 0]), "step 3: f is [1, 0], replayed [0, 1]"),
+        ((4, "p", [1]), "step 3: p is [1], replayed None"),
+        ((5, "free", 6), "the end: free is 6, replayed 7"),
     ],
 )
-def test_the_first_difference_is_named(  # noqa: PLR0917 - one parameter a column
-    line: int,
-    key: str,
-    value: object,
+def test_the_first_difference_is_named(
+    change: tuple[int, str, object],
     said: str,
     tmp_path: Path,
     script: dict[str, Any],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     lines: list[Any] = log_lines()
+    line, key, value = change
     lines[line] = lines[line] | {key: value}
     good, bad = write(tmp_path / "good.gz", *log_lines()), write(tmp_path / "bad.gz", *lines)
     assert script["main"]([good, bad, good]) == 1

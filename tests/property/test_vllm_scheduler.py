@@ -173,7 +173,10 @@ def test_every_request_lives_by_the_rules(name: str, case: Case) -> None:
     for number, rows in lives.items():
         story = "".join(LETTERS[EventKind(row[1])] for row in rows)
         assert LIFE.fullmatch(story), story
-        prompt, output = int(case.trace.prompt_tokens[number]), int(case.trace.output_tokens[number])
+        prompt, output = (
+            int(case.trace.prompt_tokens[number]),
+            int(case.trace.output_tokens[number]),
+        )
         check_work(rows, prompt)
         if story.endswith("D"):
             assert rows[-1][3] == (min(output, most - prompt) if most else output)

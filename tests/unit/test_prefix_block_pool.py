@@ -93,5 +93,5 @@ def test_a_damaged_pool_is_noticed(damage: Callable[[Any], object], pool: BlockP
     pool.give([3])
     pool.check_integrity()
     damage(pool)
-    with pytest.raises(AssertionError, match="block (pool|index)"):
+    with pytest.raises(AssertionError, match=r"block (pool|index)"):
         pool.check_integrity()

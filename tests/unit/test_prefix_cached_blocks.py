@@ -200,9 +200,7 @@ def test_a_shared_state_is_not_given_back_for_others(hybrid: CachedBlocks) -> No
         (0, (ONE_STATE,), 0),
     ],
 )
-def test_the_longest_sequence(
-    num_blocks: int, groups: tuple[CacheGroup, ...], tokens: int
-) -> None:
+def test_the_longest_sequence(num_blocks: int, groups: tuple[CacheGroup, ...], tokens: int) -> None:
     assert build(num_blocks, *groups).max_sequence_tokens == tokens
 
 
@@ -248,8 +246,8 @@ DAMAGE: dict[str, Callable[[Any], object]] = {
     "tokens are miscounted": lambda m: setattr(m, "_live_tokens", 1),
     "a sequence has no token": lambda m: setattr(_sequence(m), "tokens", 0),
     "a sequence has a block too few": lambda m: _sequence(m)._tables[0].pop(),
-    "a sequence has a block twice": lambda m: _sequence(m)._tables[0].append(
-        _sequence(m)._tables[0][0]
+    "a sequence has a block twice": lambda m: (
+        _sequence(m)._tables[0].append(_sequence(m)._tables[0][0])
     ),
     "a sequence lacks its state": lambda m: _sequence(m)._states.clear(),
     "a state lacks a table's block": lambda m: _sequence(m)._states[1].pop(),

@@ -154,6 +154,14 @@ def test_a_request_of_one_token_completes_with_its_prompt(rig: Rig) -> None:
     assert kinds == [EventKind.FIRST_TOKEN, EventKind.COMPLETION]
 
 
+def test_completions_come_in_running_order_whatever_was_computed(rig: Rig) -> None:
+    first, second = rig.admit(0, 4, 1), rig.admit(1, 3, 2)
+    prefill(rig, second)
+    assert rig.batch.extend(second)
+    rig.batch.finish_step(StepPlan([second], chunks=[Chunk(first, 4, 0)]))
+    assert rig.log.of(EventKind.COMPLETION)[:, 2].tolist() == [0, 1]
+
+
 def test_a_refused_extension_changes_nothing_but_the_books(rig: Rig) -> None:
     sequence = rig.admit(0, 6, 3)
     rig.admit(1, 4, 1)
