@@ -131,6 +131,10 @@ class CachedBlocks(PrefixSharing):
         if tokens < 0:
             raise ValueError("a sequence does not shrink")
         total = blocks.tokens + tokens
+        if total <= blocks.calm_tokens:
+            blocks.tokens = total
+            self._live_tokens += tokens
+            return
         stale = blocks.stale()
         asked, free = blocks.num_new(total), self._pool.num_free
         going = sum(self._pool.num_holders(block) == 1 for block in stale)
@@ -142,7 +146,9 @@ class CachedBlocks(PrefixSharing):
 
     def trim(self, sequence: int) -> None:
         """See `PrefixSharing.trim`."""
-        self._trim(self._held[sequence])
+        blocks = self._held[sequence]
+        if not blocks.calm_tokens:
+            self._trim(blocks)
 
     def release(self, sequence: int) -> None:
         """See `CacheManager.release`; texts stay findable until their blocks are taken."""

@@ -27,6 +27,8 @@ class SequenceBlocks:
         tokens: Tokens that have room.
         content: Its text, if that is known.
         num_registered: Blocks of tokens whose text has been registered, or was found.
+        calm_tokens: Up to so many tokens growth takes no block, fills none and leaves none stale;
+            0 while a block may be stale.
     """
 
     __slots__ = (
@@ -36,6 +38,7 @@ class SequenceBlocks:
         "_older_row",
         "_states",
         "_tables",
+        "calm_tokens",
         "content",
         "num_registered",
         "tokens",
@@ -49,6 +52,7 @@ class SequenceBlocks:
         self._block_tokens = block_tokens
         self.content: Content | None = None if prefix is None else prefix.content
         self.tokens = 0 if prefix is None else prefix.tokens
+        self.calm_tokens = 0
         self.num_registered = self.tokens // block_tokens
         found = prefix.blocks if prefix is not None and prefix.tokens else ((),) * len(is_state)
         groups = list(zip(is_state, found, strict=True))
@@ -85,6 +89,7 @@ class SequenceBlocks:
             self._states[rows - 1] = states
             self._num_state_rows = rows
         self.tokens = tokens
+        self._calm()
         return taken + states
 
     def stale(self) -> list[int]:
@@ -95,6 +100,7 @@ class SequenceBlocks:
         """Strike the stale blocks out."""
         for row in self._stale_rows():
             del self._states[row]
+        self._calm()
 
     def in_order_of_release(self) -> list[int]:
         """All blocks: group by group, each table from its end to its start."""
@@ -134,6 +140,13 @@ class SequenceBlocks:
             check(each == {sum(self._is_state)}, "a state group lacks its block")
         full = self.tokens // self._block_tokens
         check(self.num_registered <= full, "a block is registered before it is full")
+        calm = self.calm_tokens in {0, rows * self._block_tokens - 1}
+        check(calm, "a sequence is calm beyond its last block")
+        check(not self.calm_tokens or len(self._states) <= 1, "a calm sequence has a stale block")
+
+    def _calm(self) -> None:
+        rows = ceil_div(self.tokens, self._block_tokens)
+        self.calm_tokens = 0 if len(self._states) > 1 else rows * self._block_tokens - 1
 
     def _stale_rows(self) -> list[int]:
         """As vLLM finds them: down from before the last computed row, and the row noted last."""

@@ -256,6 +256,8 @@ DAMAGE: dict[str, Callable[[Any], object]] = {
     ),
     "a state table is too long": lambda m: setattr(_sequence(m), "_num_state_rows", 3),
     "a block is registered before it is full": lambda m: setattr(_sequence(m), "num_registered", 3),
+    "a sequence is calm for too long": lambda m: setattr(_sequence(m), "calm_tokens", 99),
+    "a calm sequence has a stale block": lambda m: setattr(m._held[1], "calm_tokens", 11),
     "shared blocks are miscounted": lambda m: m._num_doubled.__setitem__(0, 1),
     "a name is lost": lambda m: m._table.retire(0, [(_sequence(m)._tables[0][0], 1)]),
     "a free block has a name": lambda m: m._table.issue(0, [(19, 1)]),
