@@ -85,7 +85,9 @@ class PageTable:
         self._place(pool, moved, target)
         self._place(pool, displaced, source)
         for entry in (moved, displaced):
-            if not self._live[pool][entry]:  # or a page moved thrice would leave dead entries astray
+            if not self._live[pool][
+                entry
+            ]:  # or a page moved thrice would leave dead entries astray
                 self._send_home(pool, entry)
 
     def handles(self, pool: int, runs: Sequence[Run]) -> list[int]:

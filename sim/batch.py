@@ -61,6 +61,11 @@ class Batch:
         self._pool_numbers = {pool.name: i for i, pool in enumerate(log.header.pools)}
 
     @property
+    def shares_prefixes(self) -> bool:
+        """Whether the manager does; see `PrefixSharing`."""
+        return self._sharing is not None
+
+    @property
     def next_tokens(self) -> int:
         """Tokens that the head of the queue asks room for; 0 if nobody waits."""
         return self.waiting.head().target_tokens if self.waiting else 0

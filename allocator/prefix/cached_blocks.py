@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -130,19 +131,18 @@ class CachedBlocks(PrefixSharing):
         blocks = self._held[sequence]
         if tokens < 0:
             raise ValueError("a sequence does not shrink")
-        total = blocks.tokens + tokens
-        if total <= blocks.calm_tokens:
-            blocks.tokens = total
+        if blocks.tokens + tokens <= blocks.calm_tokens:
+            blocks.tokens += tokens
             self._live_tokens += tokens
-            return
-        stale = blocks.stale()
-        asked, free = blocks.num_new(total), self._pool.num_free
-        going = sum(self._pool.num_holders(block) == 1 for block in stale)
-        if asked > free + going:
-            raise OutOfMemoryError("blocks", asked, free, largest=free + going)
-        self._trim(blocks)
-        self._live_tokens += tokens
-        self._grow(blocks, total)
+        else:
+            self._extend([blocks], tokens)
+
+    def extend_all(self, sequences: Sequence[int], tokens: int) -> None:
+        """See `CacheManager.extend_all`; stale blocks of all are taken back first."""
+        batch = [self._held[sequence] for sequence in sequences]
+        if tokens < 0:
+            raise ValueError("a sequence does not shrink")
+        self._extend(batch, tokens)
 
     def trim(self, sequence: int) -> None:
         """See `PrefixSharing.trim`."""
@@ -231,6 +231,20 @@ class CachedBlocks(PrefixSharing):
         asked += int(terms.margin * (self._pool.num_blocks + 1))  # a share of all, null block too
         if asked > free:
             raise OutOfMemoryError("blocks", asked, free, largest=free)
+
+    def _extend(self, batch: Sequence[SequenceBlocks], tokens: int) -> None:
+        """Extend all of some sequences, or raise."""
+        stale = Counter(block for blocks in batch for block in blocks.stale())
+        going = sum(self._pool.num_holders(block) == n for block, n in stale.items())
+        asked = sum(blocks.num_new(blocks.tokens + tokens) for blocks in batch)
+        free = self._pool.num_free
+        if asked > free + going:
+            raise OutOfMemoryError("blocks", asked, free, largest=free + going)
+        for blocks in batch:
+            self._trim(blocks)
+        for blocks in batch:
+            self._grow(blocks, blocks.tokens + tokens)
+        self._live_tokens += tokens * len(batch)
 
     def _has(self, key: bytes, *, state: bool) -> bool:
         """Whether every group of a kind has a block of a text."""

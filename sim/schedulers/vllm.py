@@ -138,6 +138,8 @@ class VllmScheduler(Scheduler):
         The place steps back for a victim that was scheduled in this step only, as in vLLM: one
         that was passed over for lack of a whole block shifts the list, and the next is skipped.
         """
+        if self._extend_decoding(batch, draft):
+            return False
         preempted, place = False, 0
         while place < len(batch.running) and draft.budget:
             sequence = batch.running[place]
@@ -153,6 +155,21 @@ class VllmScheduler(Scheduler):
                 draft.add(sequence, tokens)
             place += 1
         return preempted
+
+    def _extend_decoding(self, batch: Batch, draft: _Draft) -> bool:
+        """Give everybody a token in one call, if nobody owes more and there is room for all.
+
+        Where blocks are shared the order of calls decides which texts are evicted.
+        """
+        running = batch.running
+        if batch.shares_prefixes or len(running) > draft.budget:
+            return False
+        decoding = all(sequence.computed_tokens >= sequence.target_tokens for sequence in running)
+        if not decoding or not batch.extend_all(running):
+            return False
+        for sequence in running:
+            draft.add(sequence, 1)
+        return True
 
     def _schedule_waiting(self, batch: Batch, draft: _Draft) -> None:
         """Admit from the head of the queue until one does not fit; nobody overtakes it."""
