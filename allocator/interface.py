@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from allocator.backing import Backing
+    from allocator.prefix.interface import Prefix
     from allocator.spec import CacheSpec
 
 
@@ -107,6 +108,24 @@ class Migration:
     num_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms a sequence is admitted; by default its first tokens only need room.
+
+    Attributes:
+        room_tokens: Tokens that there must be room for, though only the first ones get any.
+        margin: Share of each pool's pages, rounded down, that must stay free beside that room.
+        prefix: What was found of its text, from a manager that shares prefixes.
+    """
+
+    room_tokens: int = 0
+    margin: float = 0.0
+    prefix: Prefix | None = None
+
+
+NO_TERMS = Terms()
+
+
 class CacheManager(ABC):
     """Gives sequences their pages; what the command line calls an allocator.
 
@@ -128,16 +147,21 @@ class CacheManager(ABC):
     spec: CacheSpec
     backing: Backing
 
+    @classmethod
+    def build(cls, spec: CacheSpec, backing: Backing, options: Any) -> CacheManager:  # noqa: ANN401 - an instance of the design's own Options
+        """The manager of this design for its options; they may ask for another class."""
+        return cls(spec, backing, options)
+
     @abstractmethod
     def __init__(self, spec: CacheSpec, backing: Backing, options: Any) -> None:  # noqa: ANN401 - an instance of the manager's own Options
         """Lay out the pools for a model within the budget of a backing."""
 
     @abstractmethod
-    def admit(self, sequence: int, tokens: int) -> None:
+    def admit(self, sequence: int, tokens: int, terms: Terms = NO_TERMS) -> None:
         """Give a new sequence room for its first tokens (at least 1) and its state.
 
         Raises:
-            OutOfMemoryError: If there is no room.
+            OutOfMemoryError: If there is no room, or less than the terms ask for.
             ValueError: If the sequence is already admitted, or tokens is below 1.
         """
 

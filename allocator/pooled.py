@@ -9,10 +9,12 @@ from allocator.demand import Demand
 from allocator.handle import HandleLayout
 from allocator.integrity import check
 from allocator.interface import (
+    NO_TERMS,
     UNBOUNDED_TOKENS,
     CacheManager,
     OutOfMemoryError,
     PoolUsage,
+    Terms,
     Usage,
 )
 from allocator.page_table import PageTable
@@ -82,12 +84,14 @@ class PooledManager(CacheManager):
             (of_state if is_state else per_block)[pool] += shape.pages_per_block
         return per_block, of_state
 
-    def admit(self, sequence: int, tokens: int) -> None:
+    def admit(self, sequence: int, tokens: int, terms: Terms = NO_TERMS) -> None:
         """See `CacheManager.admit`."""
         if sequence in self._held:
             raise ValueError(f"sequence {sequence} is already admitted")
         if tokens < 1:
             raise ValueError("a sequence is admitted with at least one token")
+        if terms is not NO_TERMS:
+            self._meet(terms, tokens)
         blocks = ceil_div(tokens, self.spec.page_tokens)
         held = Held(len(self._shapes))
         self._grant(held, blocks, self._admission)
@@ -264,6 +268,27 @@ class PooledManager(CacheManager):
         for pool, asked in zip(self._pools, by_pool, strict=True):
             if asked > pool.num_free:
                 raise OutOfMemoryError(pool.name, asked, pool.num_free, largest=pool.num_free)
+
+    def _meet(self, terms: Terms, tokens: int) -> None:
+        """Raise OutOfMemoryError unless an admission with so many tokens can have its terms."""
+        blocks = ceil_div(max(tokens, terms.room_tokens), self.spec.page_tokens)
+        by_pool = self._admission.pages_by_pool(blocks, len(self._pools))
+        if terms.margin:
+            margin = (self._margin_pages(pool, terms.margin) for pool in self._pools)
+            by_pool = [pages + more for pages, more in zip(by_pool, margin, strict=True)]
+        if any(pages > pool.num_free for pages, pool in zip(by_pool, self._pools, strict=True)):
+            self._could_have(by_pool)
+
+    def _margin_pages(self, pool: Pool, share: float) -> int:
+        """Pages of a pool that a share of it means."""
+        return int(share * pool.num_pages)
+
+    def _could_have(self, by_pool: list[int]) -> None:
+        """Called when a pool is short of pages that nobody takes yet: raise if none can be made.
+
+        Where making room leaves pages that must not stay untaken, a subclass only looks.
+        """
+        self._make_room(by_pool)
 
     def _reserve_bytes(self) -> int:
         """Unmapped budget that a pool could still map; none unless a subclass moves capacity."""

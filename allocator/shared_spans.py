@@ -107,6 +107,9 @@ class SharedSpansManager(PooledManager):
             migration_blocked=sum(wanted) <= room + self._granules_in_theory(by_pool),
         )
 
+    def _could_have(self, by_pool: list[int]) -> None:
+        self._check_room(by_pool, self._missing_spans(by_pool))
+
     def _granules_in_theory(self, by_pool: list[int]) -> int:
         """Granules that pools could spare if their free pages were whole spans."""
         spans = [

@@ -59,7 +59,7 @@ class Cell:
         choice = choose("allocator", self.allocator, known_managers())
         backing = HostBacking(self.machine.budget_bytes * budget_factor, self.machine.granule_bytes)
         try:
-            return choice.design(self.machine.spec, backing, choice.options)
+            return choice.design.build(self.machine.spec, backing, choice.options)
         except ValueError as error:
             raise UserError(f"{self.allocator}: {error}") from None
 
@@ -68,7 +68,10 @@ class Cell:
         scheduler = choose("scheduler", self.scheduler, known_schedulers())
         executor = RooflineExecutor(self.machine.model_costs, self.machine.device_costs)
         manager, plan = self.build_manager(), scheduler.design(scheduler.options)
-        return Wiring(manager, plan, executor, self.num_samples)
+        try:
+            return Wiring(manager, plan, executor, self.num_samples)
+        except ValueError as error:
+            raise UserError(f"{self.allocator} with {self.scheduler}: {error}") from None
 
 
 def simulate(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
-from allocator.interface import OutOfMemoryError
+from allocator.interface import NO_TERMS, UNBOUNDED_TOKENS, OutOfMemoryError, Terms
+from allocator.prefix.interface import PrefixSharing
 from sim.event_log import NO_SUBJECT, EventKind, RejectionReason
-from sim.request import Sequence
+from sim.queue import ArrivalQueue
+from sim.request import Sequence, content_of
 
 if TYPE_CHECKING:
     from allocator.interface import CacheManager
+    from allocator.prefix.interface import Prefix
     from sim.event_log import EventLog
+    from sim.queue import WaitingQueue
     from sim.step import StepPlan
     from traces.record import Request
 
@@ -21,68 +24,130 @@ class Batch:
 
     Attributes:
         now_ns: The present; the engine sets it before it asks for a plan.
-        waiting: Sequences without pages, first come first.
+        waiting: Sequences without pages, in the order of the scheduler's policy.
         running: Sequences with pages, in order of admission.
         short_pool: Number of the pool that refused the head of the queue; None once pages have
             been released since, so that trying again makes sense.
         num_ended: Requests completed or rejected.
+        checkpoint_tokens: See `PrefixSharing`; 0 where the manager shares no prefixes.
     """
 
-    def __init__(self, manager: CacheManager, log: EventLog) -> None:
+    def __init__(
+        self,
+        manager: CacheManager,
+        log: EventLog,
+        queue: WaitingQueue | None = None,
+        max_tokens: int = UNBOUNDED_TOKENS,
+    ) -> None:
+        """Start empty.
+
+        Args:
+            manager: The allocator.
+            log: Where decisions go.
+            queue: Where sequences wait; by default first come, first served.
+            max_tokens: Prompt and output tokens at which a sequence ends.
+        """
         self.now_ns = 0
-        self.waiting: deque[Sequence] = deque()
+        self.waiting = ArrivalQueue() if queue is None else queue
         self.running: list[Sequence] = []
         self.short_pool: int | None = None
         self.num_ended = 0
         self._num_changes = 0  # admissions and releases
         self._manager = manager
+        self._sharing = manager if isinstance(manager, PrefixSharing) else None
+        self.checkpoint_tokens = 0 if self._sharing is None else self._sharing.checkpoint_tokens
         self._log = log
-        self._max_sequence_tokens = manager.max_sequence_tokens
+        self._max_tokens = max_tokens
+        self._max_sequence_tokens = min(manager.max_sequence_tokens, max_tokens - 1)
         self._pool_numbers = {pool.name: i for i, pool in enumerate(log.header.pools)}
+
+    @property
+    def shares_prefixes(self) -> bool:
+        """Whether the manager does; see `PrefixSharing`."""
+        return self._sharing is not None
 
     @property
     def occasion(self) -> tuple[int, int]:
         """What capacity ahead of need depends on: changes among the running, and the next."""
-        return self._num_changes, self.waiting[0].request_id if self.waiting else NO_SUBJECT
+        return self._num_changes, self.waiting.head().request_id if self.waiting else NO_SUBJECT
 
     @property
     def next_tokens(self) -> int:
         """Tokens that the head of the queue asks room for; 0 if nobody waits."""
-        return self.waiting[0].target_tokens if self.waiting else 0
+        return self.waiting.head().target_tokens if self.waiting else 0
 
     def arrive(self, request: Request) -> None:
         """Queue a request, or refuse it if it could not fit were it alone."""
         sequence = Sequence(request)
         self._record(EventKind.ARRIVAL, sequence, request.prompt_tokens, request.output_tokens)
-        if sequence.max_tokens > self._max_sequence_tokens:
-            self._reject(sequence, RejectionReason.TOO_LONG)
+        most = self._max_tokens - request.prompt_tokens
+        sequence.output_tokens = max(1, min(sequence.output_tokens, most))
+        if self.could_fit(sequence):
+            self._enqueue(sequence)
         else:
-            self.waiting.append(sequence)
+            self._reject(sequence, RejectionReason.TOO_LONG)
+
+    def could_fit(self, sequence: Sequence) -> bool:
+        """Whether a sequence could be given all it will need were it alone."""
+        return sequence.max_tokens <= self._max_sequence_tokens
+
+    def begin_step(self) -> None:
+        """Say that a step is to be planned; the one before has been computed."""
+        if self._sharing is not None:
+            self._sharing.begin_step()
 
     def admit_head(self) -> Sequence | None:
         """Move the head of the queue to the running sequences if it gets room for its target.
 
-        A head that was refused is not tried again before pages are released: nothing else can
-        make room, so every try in between would fail alike.
+        A head that was refused is not tried again before pages are released: nothing else makes
+        room, so every try in between would fail alike.
         """
         if self.short_pool is not None:
             return None
-        head = self.waiting[0]
-        try:
-            self._manager.admit(head.request_id, head.target_tokens)
-        except OutOfMemoryError as error:
-            self.short_pool = self._refused(head, error)
+        prefix = self.find_prefix()
+        if prefix is None:
+            return self.admit(self.waiting.head().target_tokens)
+        if prefix.is_pending:
             return None
-        self.waiting.popleft()
-        self.running.append(head)
+        return self.admit(self.waiting.head().target_tokens, Terms(prefix=prefix))
+
+    def find_prefix(self) -> Prefix | None:
+        """What there is of the text of the head of the queue; None where nothing is shared.
+
+        Its last token is not looked for: one must be computed, so that the next can be made.
+        """
+        head = self.waiting.head()
+        if self._sharing is None or head.content is None:
+            return None
+        return self._sharing.find_prefix(head.content, head.target_tokens - 1)
+
+    def admit(self, tokens: int, terms: Terms = NO_TERMS) -> Sequence | None:
+        """Move the head of the queue to the running sequences if it gets room for some tokens.
+
+        A head may be refused step after step; it counts once until pages are released.
+        """
+        head = self.waiting.head()
+        try:
+            self._manager.admit(head.request_id, tokens, terms)
+        except OutOfMemoryError as error:
+            if self.short_pool is None:
+                self.short_pool = self._refused(head, error)
+            return None
+        self.short_pool = None
+        self.running.append(self.waiting.leave())
         self._num_changes += 1
-        self._record(EventKind.ADMISSION, head, head.target_tokens, head.preemptions)
+        self._record(EventKind.ADMISSION, head, tokens, head.preemptions)
+        if terms.prefix is not None and terms.prefix.tokens:
+            head.computed_tokens = terms.prefix.tokens
+            self._record(EventKind.PREFIX_HIT, head, head.computed_tokens, head.target_tokens)
         return head
 
-    def extend(self, sequence: Sequence) -> bool:
-        """Give a running sequence room for the token it is about to feed; False if refused."""
+    def extend(self, sequence: Sequence, tokens: int = 1) -> bool:
+        """Give a running sequence room for the tokens it is about to feed; False if refused."""
+        if self._sharing is not None:
+            self._sharing.trim(sequence.request_id)
         try:
-            self._manager.extend(sequence.request_id, 1)
+            self._manager.extend(sequence.request_id, tokens)
         except OutOfMemoryError as error:
             self._refused(sequence, error)
             return False
@@ -100,14 +165,14 @@ class Batch:
         return True
 
     def preempt(self, sequence: Sequence) -> None:
-        """Take a running sequence's pages and put it at the head of the queue, to recompute."""
+        """Take a running sequence's pages and let it wait again, to recompute."""
         self.running.remove(sequence)
         self._release(sequence)
         self._record(EventKind.PREEMPTION, sequence, sequence.computed_tokens, sequence.made_tokens)
         sequence.preemptions += 1
         sequence.computed_tokens = 0
         sequence.target_tokens = sequence.request.prompt_tokens + sequence.made_tokens
-        self.waiting.appendleft(sequence)
+        self.waiting.rejoin(sequence)
 
     def reject_running(self, sequence: Sequence) -> None:
         """Refuse a running sequence that has outgrown all of memory."""
@@ -118,10 +183,10 @@ class Batch:
     def reject_head(self) -> None:
         """Refuse the head of the queue, which got no room though nothing else holds any."""
         self.short_pool = None
-        self._reject(self.waiting.popleft(), RejectionReason.OUTGREW)
+        self._reject(self.waiting.leave(), RejectionReason.OUTGREW)
 
     def finish_step(self, plan: StepPlan) -> None:
-        """Credit what a step has computed; sequences with all their tokens complete."""
+        """Credit what a step has computed; who has all its tokens completes, in running order."""
         completed = []
         for sequence in plan.decodes:
             sequence.computed_tokens += 1
@@ -133,6 +198,9 @@ class Batch:
             sequence.computed_tokens += chunk.tokens
             if sequence.owed_tokens == 0 and self._make_token_after_prompt(sequence):
                 completed.append(sequence)
+        if len(completed) > 1 and plan.chunks:
+            place = {sequence: number for number, sequence in enumerate(self.running)}
+            completed.sort(key=place.__getitem__)
         for sequence in completed:
             self._complete(sequence)
 
@@ -145,6 +213,14 @@ class Batch:
         for move in self._manager.take_migrations():
             values = (move.donor, move.recipient, move.num_bytes)
             self._log.append(self.now_ns, EventKind.MIGRATION, NO_SUBJECT, *values)
+
+    def _enqueue(self, sequence: Sequence) -> None:
+        """Let a sequence wait; where it comes first, whoever was refused before does not matter."""
+        if self._sharing is not None:
+            sequence.content = content_of(sequence.request)
+        self.waiting.join(sequence)
+        if self.waiting.head() is sequence:
+            self.short_pool = None
 
     def _make_token_after_prompt(self, sequence: Sequence) -> bool:
         """The step that computes the last owed token also makes a token; True if it is the last."""

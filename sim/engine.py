@@ -44,6 +44,11 @@ class Wiring:
     executor: StepExecutor
     num_samples: int = SAMPLES_PER_TRACE
 
+    def __post_init__(self) -> None:
+        objection = self.scheduler.objection(self.manager)
+        if objection:
+            raise ValueError(objection)
+
 
 def sample_interval_ns(trace: Trace, num_samples: int = SAMPLES_PER_TRACE) -> int:
     """The shortest of 1, 2, 5 x 10^k ns that takes at most so many samples of the arrivals.
@@ -79,7 +84,9 @@ class Engine:
         self._on_progress = on_progress
         self._start_ns = 0 if trace.arrival_ns is None else int(trace.arrival_ns[0])
         self.log = EventLog(_header(trace, wiring))
-        self._batch = Batch(wiring.manager, self.log)
+        scheduler = wiring.scheduler
+        queue, max_tokens = scheduler.new_queue(), scheduler.max_tokens
+        self._batch = Batch(wiring.manager, self.log, queue, max_tokens)
         self._arrived = self.env.event()
         self._counted = wiring.manager.backing.counters()
         self._prepared_for = self._batch.occasion
@@ -122,6 +129,7 @@ class Engine:
     def _plan(self) -> StepPlan:
         """Plan a step; it pays for what the backing was asked since the last one, and beside it."""
         manager, before = self._wiring.manager, self._counted
+        self._batch.begin_step()
         plan = self._wiring.scheduler.plan(self._batch)
         after = manager.backing.counters()
         if plan:

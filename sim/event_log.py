@@ -53,6 +53,8 @@ class EventKind(IntEnum):
     """pool, pages live, pages held, -"""
     END = 13
     """-, peak of granted bytes, footprint in bytes, -"""
+    PREFIX_HIT = 14
+    """request, tokens whose pages were found at its admission, tokens to compute in all, -"""
 
 
 class RejectionReason(IntEnum):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from allocator.prefix.content import Content
+
 if TYPE_CHECKING:
     from traces.record import Request
 
@@ -17,6 +19,8 @@ class Sequence:
 
     Attributes:
         request: What arrived.
+        content: Its text; None where nobody asks for it.
+        output_tokens: Tokens it makes; fewer than requested if its length is limited.
         computed_tokens: Tokens whose KV and state exist.
         target_tokens: Tokens to compute, since it was admitted, before it can decode.
         made_tokens: Output tokens made so far.
@@ -26,6 +30,7 @@ class Sequence:
 
     __slots__ = (
         "computed_tokens",
+        "content",
         "failed_allocations",
         "made_tokens",
         "output_tokens",
@@ -38,12 +43,18 @@ class Sequence:
     def __init__(self, request: Request) -> None:
         self.request = request
         self.request_id = request.request_id
+        self.content: Content | None = None
         self.output_tokens = request.output_tokens
         self.computed_tokens = 0
         self.target_tokens = request.prompt_tokens
         self.made_tokens = 0
         self.preemptions = 0
         self.failed_allocations = 0
+
+    @property
+    def total_tokens(self) -> int:
+        """Tokens of its prompt and of the output made so far."""
+        return self.request.prompt_tokens + self.made_tokens
 
     @property
     def max_tokens(self) -> int:
@@ -54,3 +65,10 @@ class Sequence:
     def owed_tokens(self) -> int:
         """Tokens still to be computed before it can decode; 0 while decoding."""
         return max(0, self.target_tokens - self.computed_tokens)
+
+
+def content_of(request: Request) -> Content:
+    """The text of a request: what is known of its prompt, then a segment of its own."""
+    known = sum(tokens for _, tokens in request.text)
+    own = request.prompt_tokens - known + request.output_tokens
+    return Content((*request.text, (-1 - request.request_id, own)))

@@ -7,9 +7,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from allocator.discovery import discover
+from allocator.interface import UNBOUNDED_TOKENS
+from sim.queue import ArrivalQueue
 
 if TYPE_CHECKING:
+    from allocator.interface import CacheManager
     from sim.batch import Batch
+    from sim.queue import WaitingQueue
     from sim.step import StepPlan
 
 
@@ -21,6 +25,9 @@ class Scheduler(ABC):
         summary: One line on the policy.
         source: Where the policy comes from.
         Options: A frozen dataclass with the policy's options; every field has a default.
+
+    Attributes:
+        max_tokens: Prompt and output tokens at which a sequence ends, whatever it was to make.
     """
 
     name: ClassVar[str]
@@ -28,9 +35,20 @@ class Scheduler(ABC):
     source: ClassVar[str]
     Options: ClassVar[type[Any]]
 
+    max_tokens: int = UNBOUNDED_TOKENS
+
     @abstractmethod
     def __init__(self, options: Any) -> None:  # noqa: ANN401 - an instance of the scheduler's own Options
         """Take the options."""
+
+    def new_queue(self) -> WaitingQueue:
+        """An empty queue of the kind that this policy admits from."""
+        return ArrivalQueue()
+
+    def objection(self, manager: CacheManager) -> str:
+        """Why this policy cannot run over a manager; empty if it can."""
+        del manager
+        return ""
 
     @abstractmethod
     def plan(self, batch: Batch) -> StepPlan:

@@ -30,7 +30,10 @@ class Request:
         prompt_tokens: Tokens of the prompt, at least 1.
         output_tokens: Tokens to generate, at least 1.
         tenant: Name of the tenant, empty where the trace names none.
-        prefix: Ids of the prompt's leading blocks; equal ids mean equal text up to there.
+        text: What is known of the prompt from its start, as (segment, tokens): the first so many
+            tokens of one segment after another. Equal places of equal segments are equal tokens.
+            Segment -1 - i is what is not known of the prompt of request i, then its output.
+        priority: Who goes first where a scheduler asks; smaller is better.
     """
 
     request_id: int
@@ -38,7 +41,8 @@ class Request:
     prompt_tokens: int
     output_tokens: int
     tenant: str = ""
-    prefix: tuple[int, ...] = ()
+    text: tuple[tuple[int, int], ...] = ()
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class Trace:
         tenants: One name a request, or empty.
         prefixes: One tuple of block ids a request, or empty.
         prefix_block_tokens: Tokens of one prefix block; 0 without prefixes.
+        priorities: One number a request, smaller is better, or empty.
         closed_loop_clients: With N > 0 arrivals are made by N clients, each sending its next
             request when its last one ends; `arrival_ns` is then None.
         dropped: What a reader left out, by reason.
@@ -73,6 +78,7 @@ class Trace:
     tenants: tuple[str, ...] = ()
     prefixes: tuple[tuple[int, ...], ...] = ()
     prefix_block_tokens: int = 0
+    priorities: tuple[int, ...] = ()
     closed_loop_clients: int = 0
     dropped: tuple[DroppedRows, ...] = field(default=())
 
@@ -92,7 +98,17 @@ class Trace:
             prompt_tokens=int(self.prompt_tokens[index]),
             output_tokens=int(self.output_tokens[index]),
             tenant=self.tenants[index] if self.tenants else "",
-            prefix=self.prefixes[index] if self.prefixes else (),
+            text=self._text(index) if self.prefixes else (),
+            priority=self.priorities[index] if self.priorities else 0,
+        )
+
+    def _text(self, index: int) -> tuple[tuple[int, int], ...]:
+        """The prefix blocks of a request as segments; the last may be cut by the prompt's end."""
+        size, prompt = self.prefix_block_tokens, int(self.prompt_tokens[index])
+        starts = range(0, prompt, size)
+        return tuple(
+            (block, min(size, prompt - start))
+            for start, block in zip(starts, self.prefixes[index], strict=False)
         )
 
     @property
@@ -101,7 +117,7 @@ class Trace:
         return self.arrival_ns is not None or self.closed_loop_clients > 0
 
     def digest(self) -> str:
-        """SHA-256 (hex) of what the simulator reads: columns, tenants, prefixes, clients.
+        """SHA-256 (hex) of what the simulator reads: columns, tenants, prefixes, clients, ranks.
 
         Independent of file name, compression and format: the same requests, the same digest.
         """
@@ -111,6 +127,8 @@ class Trace:
             sha.update(len(raw).to_bytes(8, "little") + raw)
         labels = (self.tenants, self.prefixes, self.prefix_block_tokens, self.closed_loop_clients)
         sha.update(repr(labels).encode())
+        if self.priorities:
+            sha.update(repr(self.priorities).encode())
         return sha.hexdigest()
 
     def check_integrity(self) -> None:
@@ -123,9 +141,13 @@ class Trace:
             raise TraceError(
                 f"{self.name}: every request needs at least one prompt and output token"
             )
-        for column in (self.tenants, self.prefixes):
+        for column in (self.tenants, self.prefixes, self.priorities):
             if column and len(column) != len(self):
-                raise TraceError(f"{self.name}: one tenant and one prefix a request, or none")
+                raise TraceError(
+                    f"{self.name}: one tenant, one prefix and one priority a request, or none"
+                )
+        if self.prefixes and self.prefix_block_tokens < 1:
+            raise TraceError(f"{self.name}: prefix blocks need a number of tokens")
         self._check_arrivals()
 
     def _check_arrivals(self) -> None:

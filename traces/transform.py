@@ -105,6 +105,7 @@ def superpose(traces: Sequence[Trace]) -> Trace:
         tenants=_joined_tenants(traces),
         prefixes=_joined_prefixes(traces),
         prefix_block_tokens=_shared_block_tokens(traces),
+        priorities=_joined_priorities(traces),
         dropped=tuple(rows for trace in traces for rows in trace.dropped),
     )
     return _taken(joined, np.argsort(arrival, kind="stable"))
@@ -130,6 +131,7 @@ def _taken(trace: Trace, rows: NDArray[np.intp]) -> Trace:
         arrival_ns=None if trace.arrival_ns is None else trace.arrival_ns[rows],
         tenants=tuple(trace.tenants[row] for row in rows) if trace.tenants else (),
         prefixes=tuple(trace.prefixes[row] for row in rows) if trace.prefixes else (),
+        priorities=tuple(trace.priorities[row] for row in rows) if trace.priorities else (),
     )
 
 
@@ -157,6 +159,12 @@ def _joined_tenants(traces: Sequence[Trace]) -> tuple[str, ...]:
     if not any(trace.tenants for trace in traces):
         return ()
     return tuple(tenant for trace in traces for tenant in (trace.tenants or ("",) * len(trace)))
+
+
+def _joined_priorities(traces: Sequence[Trace]) -> tuple[int, ...]:
+    if not any(trace.priorities for trace in traces):
+        return ()
+    return tuple(rank for trace in traces for rank in (trace.priorities or (0,) * len(trace)))
 
 
 def _joined_prefixes(traces: Sequence[Trace]) -> tuple[tuple[int, ...], ...]:

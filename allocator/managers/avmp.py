@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from allocator.integrity import check
-from allocator.interface import Migration, OutOfMemoryError
+from allocator.interface import NO_TERMS, Migration, OutOfMemoryError, Terms
 from allocator.mapped_pool import Extent, MappedPool
 from allocator.pool_names import POOL_NAMES
 from allocator.rebalance.ahead import Ahead
@@ -153,12 +153,13 @@ class AvmpManager(SplitManager):
         kv_pages = kv.pages_of(kv.num_units + spare)
         return self._tokens_alone([kv_pages, self._pages_of_state[1]])
 
-    def admit(self, sequence: int, tokens: int) -> None:
-        """See `CacheManager.admit`."""
-        super().admit(sequence, tokens)
+    def admit(self, sequence: int, tokens: int, terms: Terms = NO_TERMS) -> None:
+        """See `CacheManager.admit`; capacity moves for all that the terms ask for."""
+        super().admit(sequence, tokens, terms)
         self._num_operations += 1
-        self._policy.on_admission(tokens)
-        self._ahead.on_admission(ceil_div(tokens, self.spec.page_tokens))
+        room_tokens = max(tokens, terms.room_tokens)
+        self._policy.on_admission(room_tokens)
+        self._ahead.on_admission(ceil_div(room_tokens, self.spec.page_tokens))
 
     def release(self, sequence: int) -> None:
         """See `CacheManager.release`."""

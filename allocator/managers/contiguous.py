@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from allocator.integrity import check
-from allocator.interface import OutOfMemoryError
+from allocator.interface import NO_TERMS, OutOfMemoryError, Terms
 from allocator.laid_out import Slab, SlabsManager, most_pages
 from allocator.spec import PAGE_ALIGNMENT_BYTES, CacheKind, align_up, ceil_div
 
@@ -69,11 +69,11 @@ class ContiguousManager(SlabsManager):
         alone = super().max_sequence_tokens
         return min(alone, self._row_tokens) if self._grows else alone
 
-    def admit(self, sequence: int, tokens: int) -> None:
+    def admit(self, sequence: int, tokens: int, terms: Terms = NO_TERMS) -> None:
         """See `CacheManager.admit`."""
-        if sequence not in self._held and self._grows:
-            self._refuse_second_row(0, tokens)
-        super().admit(sequence, tokens)
+        if sequence not in self._held and tokens > 0 and self._grows:
+            self._refuse_second_row(0, max(tokens, terms.room_tokens))
+        super().admit(sequence, tokens, terms)
 
     def extend(self, sequence: int, tokens: int) -> None:
         """See `CacheManager.extend`."""

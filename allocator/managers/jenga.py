@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from allocator.backing import HostBacking
 from allocator.integrity import check
-from allocator.interface import PoolUsage
+from allocator.interface import NO_TERMS, PoolUsage, Terms
 from allocator.owned_pool import OwnedPool
 from allocator.shared_spans import MIN_SPANS, SharedSpansManager
 from allocator.span import SpanGeometry
@@ -114,11 +114,12 @@ class JengaManager(SharedSpansManager):
         store = LargePages(budget_bytes, self.large.size_bytes)
         super().__init__(spec, backing, self.large.granularity, store)
 
-    def admit(self, sequence: int, tokens: int) -> None:
+    def admit(self, sequence: int, tokens: int, terms: Terms = NO_TERMS) -> None:
         """See `CacheManager.admit`."""
         self._own(sequence)
         try:
             if sequence not in self._held and tokens >= 1:
+                self._meet(terms, tokens)  # before large pages are opened: they count for a margin
                 self._make_room(self._pages(ceil_div(tokens, self.spec.page_tokens), states=1))
             super().admit(sequence, tokens)
         finally:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from allocator.handle import HandleLayout
 from allocator.integrity import check
 from allocator.interface import (
+    NO_TERMS,
     UNBOUNDED_TOKENS,
     CacheManager,
     OutOfMemoryError,
     PoolUsage,
+    Terms,
     Usage,
 )
 from allocator.page_table import PageTable
@@ -67,12 +69,13 @@ class SharedBytesManager(CacheManager):
             left // self.spec.bytes_per_token() if self.spec.bytes_per_token() else UNBOUNDED_TOKENS
         )
 
-    def admit(self, sequence: int, tokens: int) -> None:
+    def admit(self, sequence: int, tokens: int, terms: Terms = NO_TERMS) -> None:
         """See `CacheManager.admit`."""
         if sequence in self._tokens:
             raise ValueError(f"sequence {sequence} is already admitted")
         if tokens < 1:
             raise ValueError("a sequence is admitted with at least one token")
+        self._meet(terms, tokens)
         self._use(self._sequence_bytes(tokens))
         self._tokens[sequence] = tokens
         count = len(self.spec.groups)
@@ -140,9 +143,16 @@ class SharedBytesManager(CacheManager):
     def _sequence_bytes(self, tokens: int) -> int:
         return tokens * self.spec.bytes_per_token() + self.spec.bytes_per_sequence()
 
-    def _use(self, size_bytes: int) -> None:
+    def _meet(self, terms: Terms, tokens: int) -> None:
+        room_bytes = self._sequence_bytes(max(tokens, terms.room_tokens))
+        self._check_free(room_bytes + int(terms.margin * self._budget_bytes))
+
+    def _check_free(self, size_bytes: int) -> None:
         free = self._budget_bytes - self._used_bytes
         if size_bytes > free:
             raise OutOfMemoryError("bytes", size_bytes, free, largest=free)
+
+    def _use(self, size_bytes: int) -> None:
+        self._check_free(size_bytes)
         self._used_bytes += size_bytes
         self._peak_bytes = max(self._peak_bytes, self._used_bytes)

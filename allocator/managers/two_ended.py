@@ -102,6 +102,25 @@ class TwoEndedManager(ByKindManager):
 
     def _make_room(self, by_pool: list[int]) -> None:
         """Raise the edges by what the holes lack, after squeezing out spare holes if need be."""
+        lacking, spare = self._lacking_and_spare(by_pool)
+        for number, count in enumerate(spare):
+            size = self._pools[number].page_bytes
+            if lacking > 0 and count:
+                moved = min(count, ceil_div(lacking, size))
+                self._squeeze(number, moved)
+                lacking -= moved * size
+        for pool, asked in zip(self._pools, by_pool, strict=True):
+            pool.lengthen(max(0, asked - pool.num_free))  # an edge may have fallen too far
+
+    def _could_have(self, by_pool: list[int]) -> None:
+        self._lacking_and_spare(by_pool)
+
+    def _lacking_and_spare(self, by_pool: list[int]) -> tuple[int, list[int]]:
+        """Bytes that the gap lacks for the pages asked, and the holes that can be squeezed out.
+
+        Raises:
+            OutOfMemoryError: If that is not enough.
+        """
         missing = [
             max(0, asked - pool.num_free) for asked, pool in zip(by_pool, self._pools, strict=True)
         ]
@@ -111,14 +130,7 @@ class TwoEndedManager(ByKindManager):
         lacking = self._bytes_of(missing) - self._gap_bytes()
         if lacking > self._bytes_of(spare):
             raise self._out_of_memory(by_pool, missing, spare)
-        for number, count in enumerate(spare):
-            size = self._pools[number].page_bytes
-            if lacking > 0 and count:
-                moved = min(count, ceil_div(lacking, size))
-                self._squeeze(number, moved)
-                lacking -= moved * size
-        for pool, asked in zip(self._pools, by_pool, strict=True):
-            pool.lengthen(max(0, asked - pool.num_free))  # an edge may have fallen too far
+        return lacking, spare
 
     def _out_of_memory(
         self, by_pool: list[int], missing: list[int], spare: list[int]

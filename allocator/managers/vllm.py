@@ -8,6 +8,8 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from allocator.laid_out import Cut, LaidOutManager
+from allocator.prefix.block_layout import BlockLayout
+from allocator.prefix.cached_blocks import CachedBlocks
 from allocator.slab import fixed_pool
 from allocator.spec import PAGE_ALIGNMENT_BYTES, CacheKind, align_up, ceil_div
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from allocator.backing import Backing
+    from allocator.interface import CacheManager
     from allocator.pool import Pool
     from allocator.spec import CacheSpec
 
@@ -25,6 +28,13 @@ class Mode(Enum):
     NONE = "none"
     ALIGN = "align"
     ALL = "all"
+
+
+class Caching(Enum):
+    """Whether full blocks are found again by their text (vLLM's enable_prefix_caching)."""
+
+    OFF = "off"
+    ON = "on"
 
 
 class Version(Enum):
@@ -57,12 +67,20 @@ class VllmOptions:
         default=1,
         metadata={"help": "in mode all, tokens that a block must be a multiple of: 256 for Mamba2"},
     )
+    caching: Caching = field(
+        default=Caching.OFF,
+        metadata={
+            "help": "prefix caching: sequences share blocks of equal text; states as in mode align"
+        },
+    )
 
     def __post_init__(self) -> None:
         if self.speculative_tokens < 0:
             raise ValueError("speculative_tokens must be at least 0")
         if self.chunk < 1:
             raise ValueError(f"chunk must be at least 1 token, not {self.chunk}")
+        if self.caching is Caching.ON and (self.mode is Mode.ALL or self.speculative_tokens):
+            raise ValueError("caching=on is simulated in mode align only, and without speculation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +125,35 @@ class BlockPlan:
         """Blocks of a budget, the null block among them (N)."""
         return budget_bytes // self.block_bytes
 
+    def layout(self, spec: CacheSpec) -> BlockLayout:
+        """The block tables of a model; a group's layers are dealt to its tables in turn."""
+        tables = [
+            (group, group.num_layers // count + (number < group.num_layers % count))
+            for group, count in zip(spec.groups, self.groups, strict=True)
+            for number in range(count)
+        ]
+        is_state = tuple(group.kind is CacheKind.STATE for group, _ in tables)
+        return BlockLayout(
+            block_tokens=self.block_tokens,
+            block_bytes=self.block_bytes,
+            names=tuple(group.name for group, _ in tables),
+            is_state=is_state,
+            token_bytes=tuple(
+                0 if state else layers * group.layer_bytes
+                for state, (group, layers) in zip(is_state, tables, strict=True)
+            ),
+        )
+
 
 class VllmManager(LaidOutManager):
     """Every group takes whole blocks from one pool, whether it holds tokens or a state.
 
     A sequence of L tokens takes ceil(L / B) blocks an attention group, and of each state group
     one in mode none, two in align, ceil(L / B) in all; each speculative token adds one a state
-    group. Block 0, the null block, is never given out. Prefix caching itself is not simulated:
-    in align and all its blocks are held, but nothing is shared. Models of state only have no
-    attention block to follow: their page is a state, and all counts as none. In mode all the
-    blocks that speculation adds stand in no block table.
+    group. Block 0, the null block, is never given out. Without `caching` the blocks of align and
+    all are held, but nothing is shared. Models of state only have no attention block to follow:
+    their page is a state, and all counts as none. In mode all the blocks that speculation adds
+    stand in no block table.
     """
 
     name = "vllm"
@@ -124,7 +161,16 @@ class VllmManager(LaidOutManager):
     source = "vLLM 0.11.2 to 0.24.0 (v1 kv_cache_utils, mamba block alignment), source read"
     Options = VllmOptions
 
+    @classmethod
+    def build(cls, spec: CacheSpec, backing: Backing, options: VllmOptions) -> CacheManager:
+        """See `CacheManager.build`; with caching the same blocks are held in another way."""
+        if options.caching is Caching.ON:
+            return CachedBlocks(spec, backing, BlockPlan.of(spec, options).layout(spec))
+        return cls(spec, backing, options)
+
     def __init__(self, spec: CacheSpec, backing: Backing, options: VllmOptions) -> None:
+        if options.caching is Caching.ON:
+            raise ValueError("with caching the manager is another: make it with VllmManager.build")
         self.plan = BlockPlan.of(spec, options)
         cuts = _cuts(spec, self.plan, options)
         self._num_cuts = len(cuts)
@@ -138,6 +184,10 @@ class VllmManager(LaidOutManager):
 
     def _page_bytes_by_pool(self) -> list[int]:
         return [self.plan.block_bytes]
+
+    def _margin_pages(self, pool: Pool, share: float) -> int:
+        """A watermark is a share of all blocks, the null block among them."""
+        return int(share * (pool.num_pages + 1))
 
     def _build(self) -> tuple[Sequence[Pool], tuple[int, ...]]:
         granules, size = self.backing.num_granules, self.plan.block_bytes

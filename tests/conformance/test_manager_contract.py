@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from allocator.interface import UNBOUNDED_TOKENS, CacheManager, OutOfMemoryError
+from allocator.prefix.interface import PrefixSharing
 from allocator.registry import known_managers
 from allocator.spec import CacheKind, Granularity
 
@@ -209,6 +210,7 @@ def test_handles_of_released_sequences_are_not_live(manager: CacheManager, churn
 
 def test_a_block_table_only_grows_at_its_end(design: Design, manager: CacheManager) -> None:
     keeps_old_states = str(design) == "vllm:mode=all"  # a state for every block of tokens
+    moves_states = isinstance(manager, PrefixSharing) and manager.checkpoint_tokens > 0
     manager.admit(0, 1)
     tables = {
         group.name: tuple(manager.block_table(0, group.name)) for group in manager.spec.groups
@@ -218,6 +220,8 @@ def test_a_block_table_only_grows_at_its_end(design: Design, manager: CacheManag
         manager.extend(0, 3)
         for group in manager.spec.groups:
             table = tuple(manager.block_table(0, group.name))
+            if group.kind is CacheKind.STATE and moves_states:
+                continue
             assert table[: len(tables[group.name])] == tables[group.name]
             if group.kind is CacheKind.STATE and not keeps_old_states:
                 assert table == tables[group.name]

@@ -16,6 +16,8 @@ from hypothesis.stateful import (
 )
 
 from allocator.interface import OutOfMemoryError
+from allocator.prefix.interface import PrefixSharing
+from allocator.spec import CacheKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,6 +71,12 @@ class ManagerMachine(RuleBasedStateMachine):
         live = [pool.num_live for pool in usage.pools]
         return live, lengths, usage.needed_bytes, usage.peak_granted_bytes
 
+    def staying_handles(self, sequence: int) -> set[int]:
+        """Handles that an extension must keep: all, unless states move at block boundaries."""
+        moves = isinstance(self.manager, PrefixSharing) and self.manager.checkpoint_tokens > 0
+        groups = [g for g in self.case.spec.groups if g.kind is CacheKind.ATTENTION or not moves]
+        return {h for group in groups for h in self.manager.block_table(sequence, group.name)}
+
     def succeeds(self, call: Callable[[], None]) -> bool:
         """Whether a call succeeds; if it fails nothing may have changed."""
         before = pickle.dumps(self.manager)
@@ -94,11 +102,11 @@ class ManagerMachine(RuleBasedStateMachine):
     @rule(choice=CHOICE, tokens=LENGTHS)
     def extend(self, choice: int, tokens: int) -> None:
         sequence = self.any_sequence(choice)
-        before = self.handles(sequence)
+        before, staying = self.handles(sequence), self.staying_handles(sequence)
         if self.succeeds(lambda: self.manager.extend(sequence, tokens)):
             self.tokens[sequence] += tokens
             assert self.tokens[sequence] <= self.manager.max_sequence_tokens
-            assert set(before) <= set(self.handles(sequence))
+            assert staying <= set(self.handles(sequence))
         else:
             assert before == self.handles(sequence)
 

@@ -17,7 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from allocator.backing import HostBacking
-from allocator.interface import CacheManager, Migration, OutOfMemoryError, Usage
+from allocator.interface import (
+    NO_TERMS,
+    CacheManager,
+    Migration,
+    OutOfMemoryError,
+    Terms,
+    Usage,
+)
 from allocator.managers.shared_bytes import SharedBytesManager, SharedBytesOptions
 from allocator.registry import known_managers
 from allocator.spec import CacheGroup, CacheKind, CacheSpec, Granularity
@@ -53,15 +60,23 @@ class Shadowed(CacheManager):
         backing = HostBacking(budget_bytes, GRANULE_BYTES)
         self.bound = SharedBytesManager(inner.spec, backing, SharedBytesOptions())
 
-    def admit(self, sequence: int, tokens: int) -> None:
-        self.inner.admit(sequence, tokens)
+    def admit(self, sequence: int, tokens: int, terms: Terms = NO_TERMS) -> None:
+        self.inner.admit(sequence, tokens, terms)
         with bound_must_grant():
-            self.bound.admit(sequence, tokens)
+            self.bound.admit(sequence, tokens, terms)
 
     def extend(self, sequence: int, tokens: int) -> None:
         self.inner.extend(sequence, tokens)
         with bound_must_grant():
             self.bound.extend(sequence, tokens)
+
+    def extend_all(self, sequences: Sequence[int], tokens: int) -> None:
+        self.inner.extend_all(sequences, tokens)
+        with bound_must_grant():
+            self.bound.extend_all(sequences, tokens)
+
+    def prepare(self, next_tokens: int) -> None:
+        self.inner.prepare(next_tokens)
 
     def release(self, sequence: int) -> None:
         self.inner.release(sequence)

@@ -92,43 +92,32 @@ def test_a_direction_allows_its_recipient(direction: Direction, allowed: tuple[b
     assert (direction.allows(0), direction.allows(1)) == allowed
 
 
-def test_ahead_wants_nothing_before_it_has_seen_anything() -> None:
-    assert Ahead().wanted_blocks(0, 0) == (0, 0)
+def test_ahead_expects_nobody_before_it_has_seen_anybody() -> None:
+    assert Ahead().admission_blocks(0) == 0
 
 
-def test_ahead_wants_what_the_head_of_the_queue_asks_for() -> None:
+def test_ahead_expects_the_head_of_the_queue() -> None:
     ahead = Ahead()
+    assert ahead.admission_blocks(7) == 7
     ahead.on_admission(80)
-    assert ahead.wanted_blocks(7, 80) == (7, 0)
+    assert ahead.admission_blocks(7) == 7
 
 
-def test_ahead_wants_a_mean_admission_where_nobody_waits() -> None:
+def test_ahead_expects_a_mean_admission_where_nobody_waits() -> None:
     """An eighth of the latest: 10 = 80 / 8, then 10 + (50 - 10) / 8 = 15."""
     ahead = Ahead()
     ahead.on_admission(80)
-    assert ahead.wanted_blocks(0, 80) == (10, 0)
+    assert ahead.admission_blocks(0) == 10
     ahead.on_admission(50)
-    assert ahead.wanted_blocks(0, 130) == (15, 0)
-    assert ahead.wanted_blocks(0, 130) == (15, 0)
+    assert [ahead.admission_blocks(blocks) for blocks in (0, 3, 0)] == [15, 3, 15]
 
 
 def test_ahead_rounds_a_mean_to_whole_blocks() -> None:
     ahead = Ahead()
     ahead.on_admission(3)  # 0.375
-    assert ahead.wanted_blocks(0, 3) == (0, 0)
+    assert ahead.admission_blocks(0) == 0
     ahead.on_admission(3)  # 0.375 x 7/8 + 3/8 = 0.703
-    assert ahead.wanted_blocks(0, 6) == (1, 0)
-
-
-def test_ahead_wants_the_growth_of_four_steps_beside_admissions() -> None:
-    ahead = Ahead()
-    ahead.on_admission(80)
-    assert ahead.wanted_blocks(5, 83) == (5, 4 * 3)  # 3 beyond the 80 admitted
-    assert ahead.wanted_blocks(5, 83) == (5, 0)  # nothing grew since
-    assert ahead.wanted_blocks(5, 85) == (5, 4 * 2)
-    ahead.on_admission(10)
-    ahead.on_admission(20)
-    assert ahead.wanted_blocks(5, 116) == (5, 4 * 1)
+    assert ahead.admission_blocks(0) == 1
 
 
 @pytest.mark.parametrize("direction", list(Direction))

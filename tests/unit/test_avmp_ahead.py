@@ -29,9 +29,9 @@ def avmp(options: AvmpOptions = PLAIN) -> AvmpManager:
 
 
 def full_of_states(options: AvmpOptions = PLAIN) -> AvmpManager:
-    """16 states fill their granules, 16 KV pages half of theirs."""
-    manager = avmp(options)
-    for sequence in range(16):
+    """Eight states fill 4 granules, 8 KV pages 2 of the other 12."""
+    manager = avmp(replace(options, state_ratio=0.25))
+    for sequence in range(8):
         manager.admit(sequence, 4)
     return manager
 
@@ -56,9 +56,9 @@ def test_what_the_head_of_the_queue_lacks_moves_before_it_is_admitted() -> None:
 def test_states_get_theirs_too() -> None:
     manager = full_of_states()
     manager.prepare(4)
-    assert pages(manager) == [7 * 4, 9 * 2]
+    assert pages(manager) == [11 * 4, 5 * 2]
     assert manager.take_migrations() == [Migration(KV, STATE, 1024)]
-    manager.admit(16, 4)
+    manager.admit(8, 4)
     assert manager.take_migrations() == []
 
 
@@ -91,7 +91,9 @@ def test_two_full_pools_give_each_other_nothing() -> None:
 
 def test_only_a_free_end_moves_and_the_rest_is_copied_at_need() -> None:
     """6 + 39 KV pages need four granules more; behind state 10 only two are free."""
-    manager = full_of_states()
+    manager = avmp()
+    for sequence in range(16):
+        manager.admit(sequence, 4)
     for sequence in range(16):
         if sequence % 2 or sequence >= 12:
             manager.release(sequence)
@@ -106,45 +108,39 @@ def test_only_a_free_end_moves_and_the_rest_is_copied_at_need() -> None:
     manager.check_integrity()
 
 
-def test_while_nobody_waits_a_mean_admission_should_fit() -> None:
-    """After 28 blocks an eighth of 28, which rounds to 4: just what is left of 32 pages."""
+@pytest.mark.parametrize(("next_blocks", "units"), [(1, 0), (2, 0), (3, 1), (6, 1), (7, 2)])
+def test_every_running_sequence_may_need_a_block_beside_the_admission(
+    next_blocks: int, units: int
+) -> None:
+    """27 live pages of 32, and one more for each of three sequences."""
     manager = avmp()
-    manager.admit(0, 28 * 4)
+    for sequence in range(3):
+        manager.admit(sequence, 9 * 4)
+    manager.prepare(next_blocks * 4)
+    assert pages(manager) == [(8 + units) * 4, (8 - units) * 2]
+
+
+def test_while_nobody_waits_a_mean_admission_should_fit() -> None:
+    """After 27 blocks an eighth of them, which rounds to 3: 27 + 3 + 1 pages."""
+    manager = avmp()
+    manager.admit(0, 27 * 4)
     manager.prepare(0)
     assert manager.take_migrations() == []
-    manager.admit(1, 4)  # 3.5 + (1 - 3.5) / 8 = 3.2: 29 + 3 pages
-    manager.prepare(0)
-    assert manager.take_migrations() == []
-    manager.admit(2, 8)  # 3.2 + (2 - 3.2) / 8 = 3.0: 31 + 3 pages
+    manager.admit(1, 4)  # 3.375 + (1 - 3.375) / 8 = 3.08: 28 + 3 + 2 pages
     manager.prepare(0)
     assert manager.take_migrations() == [Migration(STATE, KV, 1024)]
 
 
-def test_growth_should_fit_for_four_steps_beside_an_admission() -> None:
-    """29 live pages, 4 for a mean admission and 4 x 1 for growth: 37 are ten granules."""
+def test_growth_counts_where_no_admission_is_expected() -> None:
+    """A single block admitted is 1 / 8 of one on the whole; the state pool may then give all."""
     manager = avmp()
-    manager.admit(0, 28 * 4)
+    manager.admit(0, 4)
+    manager.extend(0, 30 * 4)
     manager.prepare(0)
+    assert manager.take_migrations() == []
     manager.extend(0, 4)
     manager.prepare(0)
-    assert pages(manager) == [10 * 4, 6 * 2]
-    assert manager.take_migrations() == [Migration(STATE, KV, 2048)]
-    manager.prepare(0)
-    assert manager.take_migrations() == []
-
-
-def test_growth_of_a_batch_counts_as_that_of_its_sequences() -> None:
-    """12 + 2 live pages, an admission of 6 and 4 x 2: 28 pages; the next two: 30."""
-    manager = avmp()
-    for sequence in range(2):
-        manager.admit(sequence, 6 * 4)
-    manager.prepare(6 * 4)
-    manager.extend_all([0, 1], 4)
-    manager.prepare(6 * 4)
-    assert manager.take_migrations() == []
-    manager.extend_all([0, 1], 12)  # 20 + 6 + 4 x 6 = 50 pages, 13 granules
-    manager.prepare(6 * 4)
-    assert manager.take_migrations() == [Migration(STATE, KV, 5 * 1024)]
+    assert manager.take_migrations() == [Migration(STATE, KV, 1024)]
 
 
 @pytest.mark.parametrize("direction", Direction)

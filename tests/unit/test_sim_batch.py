@@ -99,7 +99,7 @@ def test_a_refused_head_keeps_its_place_and_is_not_tried_in_vain(rig: Rig) -> No
     num_rows = len(rig.log)
     assert rig.batch.admit_head() is None
     assert len(rig.log) == num_rows
-    assert rig.batch.waiting[0].failed_allocations == 1
+    assert rig.batch.waiting.head().failed_allocations == 1
 
 
 def test_a_refused_head_is_tried_again_once_pages_are_released(rig: Rig) -> None:
@@ -152,6 +152,14 @@ def test_a_request_of_one_token_completes_with_its_prompt(rig: Rig) -> None:
     prefill(rig, rig.admit(0, 5, 1))
     kinds = rig.log.table()[-2:, 1].tolist()
     assert kinds == [EventKind.FIRST_TOKEN, EventKind.COMPLETION]
+
+
+def test_completions_come_in_running_order_whatever_was_computed(rig: Rig) -> None:
+    first, second = rig.admit(0, 4, 1), rig.admit(1, 3, 2)
+    prefill(rig, second)
+    assert rig.batch.extend(second)
+    rig.batch.finish_step(StepPlan([second], chunks=[Chunk(first, 4, 0)]))
+    assert rig.log.of(EventKind.COMPLETION)[:, 2].tolist() == [0, 1]
 
 
 def test_a_refused_extension_changes_nothing_but_the_books(rig: Rig) -> None:
@@ -215,7 +223,7 @@ def test_a_head_without_room_in_empty_memory_is_refused(rig: Rig) -> None:
     rig.batch.reject_head()
     assert rig.last_row() == [77, EventKind.REJECTION, 0, RejectionReason.OUTGREW, 8, 10]
     assert rig.batch.short_pool is None
-    assert rig.batch.waiting[0].request_id == 1
+    assert rig.batch.waiting.head().request_id == 1
 
 
 def test_a_migration_in_the_way_of_live_pages_is_logged(
@@ -245,6 +253,27 @@ def test_the_next_tokens_are_those_of_the_head(rig: Rig) -> None:
     decode(rig, sequence)
     rig.batch.preempt(sequence)  # it waits for its prompt and the two tokens it has made
     assert rig.batch.next_tokens == 4 + 2
+
+
+def test_an_occasion_to_prepare_is_another_head_or_a_change_of_who_runs(rig: Rig) -> None:
+    assert rig.batch.occasion == (0, NO_SUBJECT)
+    rig.arrive(5, 4, 3)
+    assert rig.batch.occasion == (0, 5)
+    rig.arrive(6, 2, 1)
+    assert rig.batch.occasion == (0, 5)
+    first = rig.batch.admit_head()
+    assert first is not None
+    assert rig.batch.occasion == (1, 6)
+    prefill(rig, first)
+    decode(rig, first)
+    assert rig.batch.occasion == (1, 6)
+    second = rig.batch.admit_head()
+    assert second is not None
+    assert rig.batch.occasion == (2, NO_SUBJECT)
+    prefill(rig, second)  # it completes
+    assert rig.batch.occasion == (3, NO_SUBJECT)
+    rig.batch.preempt(first)
+    assert rig.batch.occasion == (4, 5)
 
 
 def test_a_batch_is_extended_by_a_token_each(rig: Rig) -> None:

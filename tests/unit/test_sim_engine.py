@@ -248,13 +248,15 @@ class Asked(SharedBytesManager):
         return self.usage().granted_bytes // TOKEN_BYTES
 
 
-def test_a_manager_prepares_once_a_step_when_that_is_planned() -> None:
-    """Prompts of 4, 6 and 5 tokens, one at a time; nobody asks while the engine sleeps."""
+def test_a_manager_prepares_beside_a_step_when_who_runs_or_waits_has_changed() -> None:
+    """The second prompt comes during the first step, and runs when the first request has ended."""
     manager = Asked(SPEC, HostBacking(100 * TOKEN_BYTES, TOKEN_BYTES), SharedBytesOptions())
-    trace = replace(open_trace(0, 0, 500), prompt_tokens=np.array([4, 6, 5]))
+    lengths = np.array([4, 6, 5]), np.array([3, 2, 1])
+    trace = Trace("open", *lengths, arrival_ns=np.array([0, 5, 500]))
     scheduler = FcfsScheduler(FcfsOptions(max_seqs=1))
-    Engine(trace, Wiring(manager, scheduler, ConstantExecutor(STEP_NS))).run()
-    assert manager.told == [(6, 4), (0, 6), (0, 5)]
+    log = Engine(trace, Wiring(manager, scheduler, ConstantExecutor(STEP_NS))).run()
+    assert times(log, EventKind.COMPLETION) == [30, 50, 510]
+    assert manager.told == [(0, 4), (6, 5), (0, 6), (0, 5)]
 
 
 class IdleScheduler(FcfsScheduler):

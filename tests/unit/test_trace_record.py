@@ -12,7 +12,7 @@ TRACE = Trace("made", ONES, ONES * 2, np.array([0, 5]), ("a", "b"), ((1,), ()), 
 
 
 def test_requests_come_out_in_order() -> None:
-    assert list(TRACE) == [Request(0, 0, 1, 2, "a", (1,)), Request(1, 5, 1, 2, "b", ())]
+    assert list(TRACE) == [Request(0, 0, 1, 2, "a", ((1, 1),)), Request(1, 5, 1, 2, "b", ())]
     assert replace(TRACE, arrival_ns=None).request(1).arrival_ns == 0
 
 
@@ -43,6 +43,8 @@ def test_the_digest_follows_the_requests_and_not_the_name() -> None:
         (replace(TRACE, prompt_tokens=ONES * 0), "at least one prompt"),
         (replace(TRACE, tenants=("a",)), "one tenant"),
         (replace(TRACE, prefixes=((),)), "one prefix"),
+        (replace(TRACE, prefix_block_tokens=0), "need a number of tokens"),
+        (replace(TRACE, priorities=(1,)), "one priority"),
         (replace(TRACE, arrival_ns=ONES[:1]), "differ in length"),
         (replace(TRACE, arrival_ns=np.array([5, 0])), "must not fall"),
         (replace(TRACE, arrival_ns=np.array([-1, 0])), "start at 0"),

@@ -39,7 +39,9 @@ def times(trace: Trace) -> list[int]:
 
 
 def test_limit_keeps_the_first() -> None:
-    trace = made([0, 1, 2], tenants=("a", "b", "c"), prefixes=((1,), (), (2,)))
+    trace = made(
+        [0, 1, 2], tenants=("a", "b", "c"), prefixes=((1,), (), (2,)), prefix_block_tokens=16
+    )
     cut = limit(trace, 2)
     assert list(cut) == list(trace)[:2]
     assert limit(trace, 9).digest() == trace.digest()

@@ -1,0 +1,1 @@
+"""Pages shared by sequences whose texts start alike."""
