@@ -5,6 +5,7 @@ Run with `pytest --benchmark-only tests/benchmark`; `ns_a_page` stands in the ex
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,7 @@ from allocator.backing import DEFAULT_GRANULE_BYTES, HostBacking
 from allocator.interface import OutOfMemoryError
 from allocator.managers.avmp import AvmpManager, AvmpOptions
 from allocator.registry import known_managers
-from allocator.spec import CacheGroup, CacheKind, CacheSpec, align_up
+from allocator.spec import CacheGroup, CacheKind, CacheSpec, Granularity, align_up
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 KIB, PAGE_TOKENS = 1 << 10, 16
 PROMPT_TOKENS, NUM_GROWING, BATCH_GRANULES = 4096, 256, 128
+HISTORY_TOKENS = 75 * PAGE_TOKENS
 # One KV page of 64 KiB a block, one state of 128 KiB a sequence.
 SPEC = CacheSpec(
     (
@@ -30,11 +32,20 @@ SPEC = CacheSpec(
     ),
     PAGE_TOKENS,
 )
+# Pages of a layer: 4 of 64 KiB a block, 24 of 4,255,744 bytes a sequence.
+NEMOTRON_H_8B = CacheSpec(
+    (
+        CacheGroup("attention", CacheKind.ATTENTION, 4, 4 * KIB),
+        CacheGroup("state", CacheKind.STATE, 24, 4_255_744),
+    ),
+    PAGE_TOKENS,
+)
+SPECS = {"one-layer": SPEC, "nemotron-h-8b": NEMOTRON_H_8B}
 POOL_PAGES = (10_000, 100_000, 1_000_000)
 
 
 def memory(num_pages: int) -> HostBacking:
-    """So many KV pages in half of the budget, and no remainder that fills no span of 8."""
+    """So many KV pages of 64 KiB in half of the budget, which is a multiple of 16 granules."""
     return HostBacking(align_up(2 * num_pages * 64 * KIB, 16 * DEFAULT_GRANULE_BYTES))
 
 
@@ -49,29 +60,56 @@ def manager_name(request: pytest.FixtureRequest) -> str:
     return found
 
 
-@pytest.fixture(params=POOL_PAGES, ids=lambda pages: f"{pages}-pages")
-def manager(request: pytest.FixtureRequest, manager_name: str) -> CacheManager:
-    """A manager half of whose KV pages are live, scattered by releases."""
-    design = known_managers()[manager_name]
-    made = design(SPEC, memory(request.param), design.Options())
+def history(spec: CacheSpec, backing: HostBacking) -> int:
+    """Sequences of 1,200 tokens that fill three eighths of memory."""
+    each = spec.bytes_per_sequence() + HISTORY_TOKENS * spec.bytes_per_token()
+    return backing.num_granules * backing.granule_bytes * 3 // 8 // each
+
+
+def scattered(name: str, spec: CacheSpec, num_pages: int) -> CacheManager:
+    """A manager in pages of a layer a quarter of whose bytes are live, scattered by releases."""
+    design, backing = known_managers()[name], memory(num_pages)
+    options = design.Options()
+    if hasattr(options, "granularity"):
+        options = replace(options, granularity=Granularity.LAYER)
+    made = design(spec, backing, options)
     try:
-        for sequence in range(1000, 1000 + request.param // 100):
-            made.admit(sequence, 75 * PAGE_TOKENS)
+        for sequence in range(1000, 1000 + history(spec, backing)):
+            made.admit(sequence, HISTORY_TOKENS)
             if sequence % 3 == 0:
                 made.release(sequence)
+        made.admit(0, PROMPT_TOKENS)
+        made.release(0)
     except OutOfMemoryError:
-        pytest.skip("reserves greatest lengths, so memory holds too few sequences to compare")
+        pytest.skip("pads or reserves so much that memory holds too few sequences to compare")
     return made
 
 
+@pytest.fixture(params=POOL_PAGES, ids=lambda pages: f"{pages}-pages")
+def num_pages(request: pytest.FixtureRequest) -> int:
+    found: int = request.param
+    return found
+
+
+@pytest.fixture
+def manager(manager_name: str, num_pages: int) -> CacheManager:
+    return scattered(manager_name, SPEC, num_pages)
+
+
 @pytest.mark.benchmark(group="admit and release a prompt of 4,096 tokens")
-def test_admit_and_release(benchmark: BenchmarkFixture, manager: CacheManager) -> None:
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+def test_admit_and_release(
+    benchmark: BenchmarkFixture, manager_name: str, num_pages: int, spec: CacheSpec
+) -> None:
+    manager = scattered(manager_name, spec, num_pages)
+
     def come_and_go() -> None:
         manager.admit(0, PROMPT_TOKENS)
         manager.release(0)
 
     benchmark(come_and_go)
-    report(benchmark, PROMPT_TOKENS // PAGE_TOKENS + 1)
+    kv, state = spec.groups
+    report(benchmark, PROMPT_TOKENS // PAGE_TOKENS * kv.num_layers + state.num_layers)
     manager.check_integrity()
 
 
@@ -89,11 +127,30 @@ def test_growth(benchmark: BenchmarkFixture, manager: CacheManager) -> None:
     manager.check_integrity()
 
 
+@pytest.mark.benchmark(group="256 sequences grow by a page each in one call")
+def test_growth_of_a_batch(
+    benchmark: BenchmarkFixture, manager: CacheManager, num_pages: int
+) -> None:
+    for sequence in range(NUM_GROWING):
+        manager.admit(sequence, PAGE_TOKENS)
+    sequences = range(NUM_GROWING)
+
+    def grow() -> None:
+        manager.extend_all(sequences, PAGE_TOKENS)
+
+    benchmark.pedantic(grow, rounds=10)  # type: ignore[no-untyped-call]
+    report(benchmark, NUM_GROWING)
+    if num_pages < max(POOL_PAGES):  # minutes for pages of one token; the test above has done it
+        manager.check_integrity()
+
+
 @pytest.mark.benchmark(group="migrate 128 granules")
-@pytest.mark.parametrize("num_pages", POOL_PAGES)
-def test_migration(benchmark: BenchmarkFixture, num_pages: int) -> None:
+@pytest.mark.parametrize("unit", [1, 64])
+def test_migration(benchmark: BenchmarkFixture, num_pages: int, unit: int) -> None:
+    options = AvmpOptions(batch=BATCH_GRANULES, unit=unit)
+
     def full_of_kv() -> tuple[tuple[AvmpManager], dict[str, int]]:
-        manager = AvmpManager(SPEC, memory(num_pages), AvmpOptions(batch=BATCH_GRANULES))
+        manager = AvmpManager(SPEC, memory(num_pages), options)
         manager.admit(0, manager.usage().pools[0].num_pages * PAGE_TOKENS)
         return (manager,), {}
 
