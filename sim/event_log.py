@@ -55,6 +55,10 @@ class EventKind(IntEnum):
     """-, peak of granted bytes, footprint in bytes, -"""
     PREFIX_HIT = 14
     """request, tokens whose pages were found at its admission, tokens to compute in all, -"""
+    EVICTION = 15
+    """request, pool, pages lost, request that asked: the open loop of the paper only"""
+    FREED_BY_OTHER = 16
+    """request, pool, pages lost, request that gave them back: the open loop only"""
 
 
 class RejectionReason(IntEnum):

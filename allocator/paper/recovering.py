@@ -1,0 +1,79 @@
+"""An adaptor that tries remedies when a call fails, and the call once more after each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from allocator.interface import OutOfMemoryError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from allocator.interface import PoolUsage
+    from allocator.paper.layer_pools import LayerPools
+
+
+@dataclass(frozen=True, slots=True)
+class FailedCall:
+    """A layer call that found too few pages.
+
+    Attributes:
+        request: Who asked.
+        pool: Number of the pool that was short.
+        asked: Pages asked of it.
+    """
+
+    request: int
+    pool: int
+    asked: int
+
+
+class Remedy(Protocol):
+    """Something that may make room for a call that failed."""
+
+    def make_room(self, call: FailedCall) -> bool:
+        """Do what can be done; returns whether anything changed."""
+
+
+class Recovering:
+    """Calls an allocator; where it fails, applies remedies in order until the call succeeds."""
+
+    def __init__(self, inner: LayerPools, remedies: Sequence[Remedy]) -> None:
+        self._inner = inner
+        self._remedies = tuple(remedies)
+
+    def allocate(self, request: int, group: int, count: int) -> Sequence[int]:
+        """See `LayerAllocator.allocate`."""
+        try:
+            return self._inner.allocate(request, group, count)
+        except OutOfMemoryError as error:
+            return self._recover(error, request, group, count)
+
+    def release(self, request: int) -> None:
+        """See `LayerAllocator.release`."""
+        self._inner.release(request)
+
+    def pools(self) -> tuple[PoolUsage, ...]:
+        """See `LayerAllocator.pools`."""
+        return self._inner.pools()
+
+    def footprint_bytes(self) -> int:
+        """See `LayerAllocator.footprint_bytes`."""
+        return self._inner.footprint_bytes()
+
+    def check_integrity(self) -> None:
+        """See `LayerAllocator.check_integrity`."""
+        self._inner.check_integrity()
+
+    def _recover(
+        self, error: OutOfMemoryError, request: int, group: int, count: int
+    ) -> Sequence[int]:
+        call = FailedCall(request, self._inner.pool_of_group[group], count)
+        for remedy in self._remedies:
+            if remedy.make_room(call):
+                try:
+                    return self._inner.allocate(request, group, count)
+                except OutOfMemoryError as still:
+                    error = still
+        raise error

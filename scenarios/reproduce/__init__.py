@@ -1,0 +1,1 @@
+"""Published evaluations, run again: what `twinpool reproduce` does, a paper a name."""
