@@ -14,6 +14,14 @@ from scenarios.errors import UserError
 from scenarios.listing import LISTS, items_of
 from scenarios.machine import MachineOptions
 from scenarios.replay import ReplayInterruptedError, Scenario, cells_of, replay
+from scenarios.reproduce.grid import SWEEPS
+from scenarios.reproduce.reproduce import (
+    ReproduceInterruptedError,
+    ReproduceOptions,
+    known_paper,
+    reproduce,
+)
+from scenarios.reproduce.terminal import say_reproduce_interrupted, show_fixes, show_outcome
 from scenarios.slo import parse_slo
 from scenarios.sweep import SweepInterruptedError, SweepOptions, sweep
 from scenarios.sweep_file import load_sweep
@@ -173,6 +181,52 @@ def sweep_command(
     show_sweep(result, as_json=as_json)
     if not quiet:
         say(f"results: {folder / RESULTS}")
+
+
+@app.command(
+    "reproduce",
+    epilog="Example: twinpool reproduce avmp --sweep headline --jobs 2; twinpool reproduce avmp"
+    " --list-fixes",
+)
+def reproduce_command(
+    paper: Annotated[str, typer.Argument(help="Which paper; avmp is arXiv 2605.22416.")],
+    sweep: Annotated[str, typer.Option(help=", ".join(SWEEPS) + ".")] = "headline",
+    fix: Annotated[
+        list[str] | None,
+        typer.Option(help="Switch one habit of the evaluation off; repeat it, or all."),
+    ] = None,
+    list_fixes: Annotated[
+        bool, typer.Option("--list-fixes", help="Say what each fix replaces, and run nothing.")
+    ] = False,
+    sharegpt_prompts: Annotated[
+        Path | None, typer.Option(help="Prompt token counts that the sharegpt sweep draws from.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes; as many as processors by default.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for cells, tables and figures; it resumes there.")
+    ] = None,
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Run the evaluation of a paper again, as published or with its habits fixed one by one."""
+    known_paper(paper)
+    if list_fixes:
+        show_fixes(as_json=as_json)
+        return
+    folder = None if out is None else make_folder(out)
+    options = ReproduceOptions(
+        sweep, tuple(fix or ()), jobs or os.cpu_count() or 1, folder, sharegpt_prompts
+    )
+    with stage_bars(quiet=quiet) as watcher:
+        try:
+            outcome = reproduce(options, watcher)
+        except ReproduceInterruptedError as interruption:
+            watcher.stop()
+            say_reproduce_interrupted(interruption, folder)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+    show_outcome(outcome, as_json=as_json)
 
 
 @app.command("list", epilog="Example: twinpool list allocators")

@@ -5,12 +5,35 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from joblib import Parallel
+from joblib import Parallel, delayed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+
+Found = TypeVar("Found", covariant=True)
+
+
+class Task(Protocol[Found]):
+    """A piece of work, small enough to send to another process."""
+
+    def run(self) -> Found:
+        """Do it."""
+
+
+def run_all(tasks: Sequence[Task[Found]], jobs: int) -> Iterator[tuple[int, Found]]:
+    """(index, what it found) of each task as it ends: here, or on several processes."""
+    if jobs == 1:
+        for index, task in enumerate(tasks):
+            yield index, task.run()
+        return
+    calls = (delayed(_numbered)(index, task) for index, task in enumerate(tasks))
+    yield from results_as_they_end(calls, jobs)
+
+
+def _numbered(index: int, task: Task[Found]) -> tuple[int, Found]:
+    return index, task.run()
 
 
 def results_as_they_end(calls: Iterable[Any], jobs: int) -> Iterator[Any]:

@@ -8,19 +8,16 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from joblib import delayed
-
-from scenarios.processes import results_as_they_end
+from scenarios.processes import run_all
 from scenarios.sweep_store import RESULTS, Ledger, write_results
 from scenarios.sweep_task import CapacityTask, Group, settings_of
 from scenarios.version import SCHEMA_VERSION, TWINPOOL_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from scenarios.sweep_scenario import SweepScenario
-    from scenarios.sweep_task import Done, Row, Task
+    from scenarios.sweep_task import Row
 
 CELLS = "cells.jsonl"
 CAPACITIES = "capacities.jsonl"
@@ -100,7 +97,7 @@ def sweep(scenario: SweepScenario, options: SweepOptions, watcher: SweepWatcher)
         watcher.starts("cells", total)
         kept = _by_place(ledger.rows)
         tasks = [replace(group, kept=kept.get(_key(group.place), frozenset())) for group in groups]
-        for index, done in _run_all(tasks, options.jobs):
+        for index, done in run_all(tasks, options.jobs):
             ledger.append(done.rows)
             digests[index] = done.digests
             watcher.advanced(len(done.digests))
@@ -123,7 +120,7 @@ def _groups(scenario: SweepScenario, options: SweepOptions, watcher: SweepWatche
     tasks = [CapacityTask(setting, rule.allocator, rule.seeds, kept) for setting in settings]
     capacities: dict[int, Row] = {}
     watcher.starts("capacities", len(tasks))
-    for index, done in _run_all(tasks, options.jobs):
+    for index, done in run_all(tasks, options.jobs):
         ledger.append(done.rows)
         capacities[index] = ledger.rows[done.digests[0]]
         watcher.advanced(1)
@@ -158,20 +155,6 @@ def _by_place(rows: dict[str, Row]) -> dict[str, frozenset[str]]:
 
 def _key(place: Row) -> str:
     return repr([place[name] for name in ("model", "mix", "load", "seed")])
-
-
-def _run_all(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[int, Done]]:
-    """(index, what it found) of each task as it ends: here, or on several processes."""
-    if jobs == 1:
-        for index, task in enumerate(tasks):
-            yield index, task.run()
-        return
-    calls = (delayed(_numbered)(index, task) for index, task in enumerate(tasks))
-    yield from results_as_they_end(calls, jobs)
-
-
-def _numbered(index: int, task: Task) -> tuple[int, Done]:
-    return index, task.run()
 
 
 def _facts(scenario: SweepScenario, rows: list[Row], wall_seconds: float) -> dict[str, Any]:

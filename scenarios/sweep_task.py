@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,13 +37,6 @@ class Done:
 
     digests: tuple[str, ...]
     rows: tuple[Row, ...]
-
-
-class Task(Protocol):
-    """A piece of a sweep, small enough to send to another process."""
-
-    def run(self) -> Done:
-        """Do it; a cell that fails is recorded with its error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +89,7 @@ class CapacityTask:
     kept: frozenset[str]
 
     def run(self) -> Done:
-        """See `Task.run`."""
+        """See `scenarios.processes.Task`; a cell that fails is recorded with its error."""
         setting = self.setting
         row: Row = {"model": setting.model, "mix": setting.mix_name}
         try:
@@ -142,7 +135,7 @@ class Group:
         return {**names, "load": self.load, "seed": self.seed}
 
     def run(self) -> Done:
-        """See `Task.run`."""
+        """See `scenarios.processes.Task`; a cell that fails is recorded with its error."""
         try:
             rate_rps = self._rate_rps()
             trace = self.setting.mix.load_at(rate_rps, self.seed)

@@ -8,9 +8,33 @@ from typing import TYPE_CHECKING
 from scenarios.errors import UnknownNameError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+    from scenarios.reproduce.variants import Variant
 
 ALL = "all"
+
+
+def _concerns_all(variant: Variant) -> bool:
+    del variant
+    return True
+
+
+def _concerns_padded(variant: Variant) -> bool:
+    return variant.is_padded
+
+
+def _concerns_avmp(variant: Variant) -> bool:
+    return variant.is_avmp
+
+
+def _concerns_migration(variant: Variant) -> bool:
+    return variant.batch_pages > 0
+
+
+def _concerns_no_count(variant: Variant) -> bool:
+    del variant
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +46,14 @@ class Fix:
         paper: What the evaluation did.
         right: What is done instead.
         in_all: Whether `--fix all` takes it.
+        concerns: Whether the counts of a variant may depend on it.
     """
 
     name: str
     paper: str
     right: str
     in_all: bool = True
+    concerns: Callable[[Variant], bool] = _concerns_all
 
 
 FIXES = (
@@ -36,12 +62,14 @@ FIXES = (
         "padded_unified frees pages by number: an evicted request, when it leaves, frees pages"
         " that belong to others by then",
         "a release takes back what the request holds, and nothing else",
+        concerns=_concerns_padded,
     ),
     Fix(
         "page-tokens",
         "padded_unified keeps 16 tokens in a KV page as large as a state (4 and 32 times too"
         " large), and calls that the loss of a padded layout",
         "a KV page holds as many tokens as fit into a state's page, as vLLM does",
+        concerns=_concerns_padded,
     ),
     Fix(
         "spare-asker",
@@ -69,28 +97,33 @@ FIXES = (
         "enough-batches",
         "a failing call moves one batch of capacity, whatever it lacks",
         "a failing call moves as many batches as end the shortage, or none",
+        concerns=_concerns_migration,
     ),
     Fix(
         "relocate",
         "capacity leaves a pool only at its tail, and only if no page there is held",
         "pages held at the tail are copied to free places first",
+        concerns=_concerns_migration,
     ),
     Fix(
         "migrate-first",
         "capacity moves only after a request was evicted, and then only for KV in effect: a state"
         " call asks for one page, which the eviction has freed",
         "capacity moves first, in both directions; a request is evicted only if none can move",
+        concerns=_concerns_migration,
     ),
     Fix(
         "mapped-capacity",
         "each of AVMP's two pools occupies the whole budget, twice the bytes of its rivals",
         "a pool's capacity is mapped and unmapped; the footprint is the budget",
+        concerns=_concerns_avmp,
     ),
     Fix(
         "keyed-removal",
         "fixed_dual looks for every page it frees among all live pages (host time only; runs that"
         " only count never do it)",
         "a page's holder is found by key",
+        concerns=_concerns_no_count,
     ),
     Fix(
         "thresholds",
@@ -98,6 +131,7 @@ FIXES = (
         " not reach the migrations that take place",
         "they do, as the text says; not part of `all`, since it mends the text and not the design",
         in_all=False,
+        concerns=_concerns_migration,
     ),
 )
 
@@ -118,3 +152,8 @@ def fix_names(wanted: Iterable[str]) -> frozenset[str]:
         else:
             raise UnknownNameError("fix", name, (*known, ALL))
     return frozenset(chosen)
+
+
+def relevant(fixes: frozenset[str], variant: Variant) -> frozenset[str]:
+    """Those of some fixes on which the counts of a variant may depend."""
+    return frozenset(fix.name for fix in FIXES if fix.name in fixes and fix.concerns(variant))

@@ -1,0 +1,81 @@
+"""Runs the cells of a sweep on several processes, and keeps each as it ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from scenarios.processes import run_all
+from scenarios.reproduce.cell import CellTask, PaperCell
+from scenarios.sweep_store import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from scenarios.sweep_task import Done
+
+Row = dict[str, Any]
+CELLS = "cells.jsonl"
+CELLS_PER_TASK = 3
+"""Cells a process takes at once: about a fifth of a second of work."""
+
+
+class Watcher(Protocol):
+    """Is told how far the work is."""
+
+    def starts(self, stage: str, total: int) -> None:
+        """A stage begins that ends with so many pieces."""
+
+    def advanced(self, pieces: int) -> None:
+        """So many more pieces of the stage are there."""
+
+
+class Known:
+    """Rows by digest: in memory, and in a folder if there is one."""
+
+    def __init__(self, folder: Path | None, name: str = CELLS) -> None:
+        self._ledger = None if folder is None else Ledger(folder / name)
+        self.rows: dict[str, Row] = {} if self._ledger is None else self._ledger.rows
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Record rows."""
+        if self._ledger is not None:
+            self._ledger.append(rows)
+        else:
+            self.rows.update((row["digest"], row) for row in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """How cells are run.
+
+    Attributes:
+        known: What was run before; it grows.
+        jobs: Processes.
+        watcher: Is told of progress.
+    """
+
+    known: Known
+    jobs: int
+    watcher: Watcher
+
+    def run(self, cells: Sequence[PaperCell], stage: str) -> list[Row]:
+        """The rows of cells, in their order; those known before are not run again."""
+        digests = [cell.digest() for cell in cells]
+        missing = {
+            digest: cell
+            for digest, cell in zip(digests, cells, strict=True)
+            if digest not in self.known.rows
+        }
+        self.watcher.starts(stage, len(missing))
+        todo = list(missing.values())
+        groups = [todo[i : i + CELLS_PER_TASK] for i in range(0, len(todo), CELLS_PER_TASK)]
+        self._finish([CellTask(tuple(group)) for group in groups])
+        return [self.known.rows[digest] for digest in digests]
+
+    def _finish(self, tasks: Sequence[CellTask]) -> None:
+        done: Done
+        for _, done in run_all(tasks, self.jobs):
+            self.known.add(done.rows)
+            self.watcher.advanced(len(done.rows))

@@ -1,0 +1,98 @@
+"""What a person at a terminal sees of a reproduction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from scenarios.reproduce.fixes import FIXES
+from scenarios.terminal import print_json, say
+from scenarios.version import SCHEMA_VERSION, TWINPOOL_VERSION
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from scenarios.reproduce.cell import Row
+    from scenarios.reproduce.reproduce import ReproduceInterruptedError, SweepOutcome
+
+PERCENT = 100
+
+
+def show_fixes(*, as_json: bool) -> None:
+    """Print every fix with what the paper did and what is right."""
+    if as_json:
+        names = ("name", "paper", "right", "in_all")
+        items = [{name: getattr(fix, name) for name in names} for fix in FIXES]
+        print_json({**_common(), "fixes": items})
+        return
+    console = Console(soft_wrap=True)
+    for fix in FIXES:
+        console.print(f"[bold]{escape(fix.name)}[/bold]", highlight=False)
+        console.print(f"    paper: {escape(fix.paper)}", highlight=False)
+        console.print(f"    right: {escape(fix.right)}", highlight=False)
+
+
+def show_outcome(outcome: SweepOutcome, *, as_json: bool) -> None:
+    """Print a sweep: every row as JSON, or a line a variant for people."""
+    if as_json:
+        print_json(outcome.to_json())
+        return
+    Console().print(_table(outcome))
+
+
+def say_reproduce_interrupted(interruption: ReproduceInterruptedError, folder: Path | None) -> None:
+    """Say how far it came and where that is kept."""
+    kept = f"; they are kept in {folder}, repeat the command to go on" if folder else ""
+    say(f"interrupted: {interruption.num_cells} cells are done{kept}")
+
+
+def _table(outcome: SweepOutcome) -> Table:
+    facts = outcome.facts
+    fixed = f", fixed: {', '.join(facts['fixes'])}" if facts["fixes"] else ", as published"
+    table = Table(
+        title=f"avmp, {facts['sweep']}: {facts['cells']} cells{fixed}",
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        caption=_caption(outcome.rows),
+    )
+    table.add_column("variant", overflow="fold")
+    for name in ("OOM events", "published", "completed, %", "clean, %", "evictions", "moves"):
+        table.add_column(name, justify="right")
+    for total in outcome.totals:
+        table.add_row(escape(total["variant"]), *_texts(total))
+    return table
+
+
+def _texts(total: dict[str, Any]) -> list[str]:
+    published = total["published_oom"]
+    shares = (total["completion_ratio"], total["clean_completion_ratio"])
+    return [
+        f"{total['oom']:,.1f}",
+        "-" if published is None else f"{published:,.1f}",
+        *(f"{share * PERCENT:.1f}" for share in shares),
+        f"{total['evictions']:,.1f}",
+        f"{total['migrations']:,.0f}",
+    ]
+
+
+def _caption(rows: list[Row]) -> str:
+    compared = [row for row in rows if row["differs"] is not None]
+    if not compared:
+        return "sums over rows of the mean of three seeds; moves are medians"
+    equal = sum(not row["differs"] for row in compared)
+    return f"{equal} of {len(compared)} published rows come out with every deterministic figure"
+
+
+def _common() -> dict[str, Any]:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "twinpool_version": TWINPOOL_VERSION,
+        "command": "reproduce",
+        "seed": None,
+        "scenario_digest": None,
+    }
