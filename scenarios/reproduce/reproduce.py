@@ -118,4 +118,4 @@ def reproduce(options: ReproduceOptions, watcher: Watcher) -> SweepOutcome:
         "wall_seconds": time.perf_counter() - start_s,
     }
     totals = totals_of(rows, sweep.name, compare=not fixes)
-    return SweepOutcome(facts, found, rows, totals, comparisons_of(found))
+    return SweepOutcome(facts, found, rows, totals, comparisons_of(found, compare=not fixes))
