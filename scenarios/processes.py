@@ -12,17 +12,17 @@ from joblib import Parallel, delayed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-Found = TypeVar("Found", covariant=True)
+Found_co = TypeVar("Found_co", covariant=True)
 
 
-class Task(Protocol[Found]):
+class Task(Protocol[Found_co]):
     """A piece of work, small enough to send to another process."""
 
-    def run(self) -> Found:
+    def run(self) -> Found_co:
         """Do it."""
 
 
-def run_all(tasks: Sequence[Task[Found]], jobs: int) -> Iterator[tuple[int, Found]]:
+def run_all(tasks: Sequence[Task[Found_co]], jobs: int) -> Iterator[tuple[int, Found_co]]:
     """(index, what it found) of each task as it ends: here, or on several processes."""
     if jobs == 1:
         for index, task in enumerate(tasks):
@@ -32,7 +32,7 @@ def run_all(tasks: Sequence[Task[Found]], jobs: int) -> Iterator[tuple[int, Foun
     yield from results_as_they_end(calls, jobs)
 
 
-def _numbered(index: int, task: Task[Found]) -> tuple[int, Found]:
+def _numbered(index: int, task: Task[Found_co]) -> tuple[int, Found_co]:
     return index, task.run()
 
 

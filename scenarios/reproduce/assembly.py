@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from allocator.backing import Backing, HostBacking
 from allocator.paper.aliased_release import AliasedRelease
 from allocator.paper.eviction import EvictEnough, EvictOne, OldestFirst, OldestOther
-from allocator.paper.holdings import Holdings, ListedHoldings, OwnedHoldings
+from allocator.paper.holdings import ListedHoldings, OwnedHoldings
 from allocator.paper.layer_pools import HeldPool, LayerPools
 from allocator.paper.migration import (
     FreeTail,
@@ -113,7 +113,10 @@ class Assembly:
         aliases = self._setup.variant.is_padded and "page-ownership" not in self._fixes
         owned = OwnedHoldings()
         held = tuple(
-            HeldPool(StackPool(name, page_bytes, self._backing, capacity_bytes), owned if aliases else ListedHoldings())
+            HeldPool(
+                StackPool(name, page_bytes, self._backing, capacity_bytes),
+                owned if aliases else ListedHoldings(),
+            )
             for name, page_bytes, capacity_bytes in self._setup.capacities()
         )
         pools = LayerPools(held, (0, len(held) - 1), self._memory)

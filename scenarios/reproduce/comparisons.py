@@ -96,12 +96,16 @@ def pairs_of(cells: Sequence[Row], variant: str, workload: str) -> Pairs | None:
     for (name, _, _, seed), value in zip(keys, differences.tolist(), strict=True):
         members.setdefault((name, seed), []).append(value)
     names = sorted(members)
-    strata = tuple(sum(name == one for name, _ in names) for one in dict.fromkeys(n for n, _ in names))
+    strata = tuple(
+        sum(name == one for name, _ in names) for one in dict.fromkeys(n for n, _ in names)
+    )
     clusters = np.array([np.mean(members[name]) for name in names])
     return Pairs(variant, workload, differences, clusters, strata)
 
 
-def _by_key(cells: Sequence[Row], variant: str, workload: str) -> dict[tuple[str, str, int, int], int]:
+def _by_key(
+    cells: Sequence[Row], variant: str, workload: str
+) -> dict[tuple[str, str, int, int], int]:
     return {
         (cell["workload"], cell["model"], cell["pool_gib"], cell["seed"]): cell["oom"]
         for cell in cells

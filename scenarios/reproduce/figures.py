@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from allocator.paper.interface import STATE
 from sim.event_log import EventKind
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ def figures_of(log: EventLog, num_requests: int) -> dict[str, Any]:
         num_requests: Requests of the stream.
 
     Returns:
-        oom: Failing calls (the paper's count). failed_requests: Requests with one.
+        oom, oom_state: Failing calls (the paper's count), and those for state among them.
+        failed_requests: Requests with a failing call.
         completion_ratio: Share of requests without a failing call that stayed to their departure
             (the paper's definition). clean_completion_ratio: Those that lost no page, either.
         evicted_requests, evictions: Requests that lost their pages in a pool, and how often.
@@ -40,6 +42,7 @@ def figures_of(log: EventLog, num_requests: int) -> dict[str, Any]:
     failed = log.of(EventKind.OOM)
     return {
         "oom": len(failed),
+        "oom_state": int((failed[:, 3] == STATE).sum()),
         "failed_requests": len(np.unique(failed[:, 2])),
         "completion_ratio": float((failures == 0).sum() / num_requests),
         "clean_completion_ratio": float(((failures == 0) & (losses == 0)).sum() / num_requests),

@@ -95,5 +95,3 @@ def sweep_named(name: str) -> PaperSweep:
     if name not in SWEEPS:
         raise UnknownNameError("sweep", name, SWEEPS)
     return SWEEPS[name]
-
-

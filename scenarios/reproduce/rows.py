@@ -54,13 +54,18 @@ def rows_of(cells: Iterable[Row], *, compare: bool = True) -> list[Row]:
     by_place: dict[Place, list[Row]] = {}
     for cell in cells:
         by_place.setdefault(place_of(cell), []).append(cell)
-    return [_row(own, published_rows().get(place) if compare else None) for place, own in by_place.items()]
+    return [
+        _row(own, published_rows().get(place) if compare else None)
+        for place, own in by_place.items()
+    ]
 
 
 def _row(cells: Sequence[Row], published: Row | None) -> Row:
     first = cells[0]
     oom = [cell["oom"] for cell in cells]
-    row: dict[str, Any] = {name: first[name] for name in ("variant", "workload", "model", "pool_gib")}
+    row: dict[str, Any] = {
+        name: first[name] for name in ("variant", "workload", "model", "pool_gib")
+    }
     row |= {"seeds": len(cells), "oom_mean": float(np.mean(oom)), "oom_std": float(np.std(oom))}
     row |= {name: float(median(cell[name] for cell in cells)) for name in _MEDIANS}
     row |= {f"{name}_mean": float(np.mean([cell[name] for cell in cells])) for name in _MEANS}
@@ -106,4 +111,6 @@ def _sum(rows: Iterable[Row], name: str) -> float:
 
 def _by_workload(rows: Sequence[Row]) -> dict[str, float]:
     names = dict.fromkeys(row["workload"] for row in rows)
-    return {name: _sum((row for row in rows if row["workload"] == name), "oom_mean") for name in names}
+    return {
+        name: _sum((row for row in rows if row["workload"] == name), "oom_mean") for name in names
+    }
