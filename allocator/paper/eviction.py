@@ -55,7 +55,7 @@ class EvictOne:
         return True
 
     def _evict(self, victim: int, call: FailedCall) -> None:
-        num_pages = self._held_pools[call.pool].give_back(victim)
+        num_pages = self._held_pools[call.pool].evict(victim)
         self._witness.evicted(victim, call.pool, num_pages, call.request)
 
 

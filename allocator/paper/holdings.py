@@ -27,6 +27,9 @@ class Holdings(Protocol):
     def pop(self, request: int) -> list[int]:
         """Forget a request; returns its pages in the order it got them, none if it has none."""
 
+    def evict(self, request: int) -> list[int]:
+        """As `pop`, for a request that has not asked to go."""
+
     def num_pages_of(self, request: int) -> int:
         """Pages that a request holds."""
 
@@ -61,6 +64,10 @@ class ListedHoldings:
     def pop(self, request: int) -> list[int]:
         """See `Holdings.pop`."""
         return self._pages.pop(request, [])
+
+    def evict(self, request: int) -> list[int]:
+        """See `Holdings.evict`."""
+        return self.pop(request)
 
     def num_pages_of(self, request: int) -> int:
         """See `Holdings.num_pages_of`."""
@@ -102,6 +109,10 @@ class OwnedHoldings:
         for page in pages:
             del self._owner[page]
         return pages
+
+    def evict(self, request: int) -> list[int]:
+        """See `Holdings.evict`."""
+        return self.pop(request)
 
     def owner_of(self, page: int) -> int | None:
         """Who holds a page; None if it is free."""

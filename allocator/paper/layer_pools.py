@@ -28,6 +28,12 @@ class HeldPool:
         self.pool.give(pages)
         return len(pages)
 
+    def evict(self, request: int) -> int:
+        """Free all pages of a request that has not asked to go; returns how many."""
+        pages = self.holdings.evict(request)
+        self.pool.give(pages)
+        return len(pages)
+
     def check_integrity(self) -> None:
         """Raise AssertionError if pool and holdings contradict themselves or each other."""
         self.pool.check_integrity()

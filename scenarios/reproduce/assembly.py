@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from allocator.backing import Backing, HostBacking
@@ -26,6 +27,9 @@ from sim.event_log import LogHeader, PoolHeader
 from sim.open_loop import CarryOn, GiveUp, LayerCalls, OpenLoop
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from allocator.paper.holdings import Holdings
     from allocator.paper.interface import LayerAllocator, Witness
     from allocator.spec import CacheSpec
     from scenarios.reproduce.variants import Variant
@@ -81,16 +85,21 @@ class Setup:
         kv = ("kv", self.page_bytes(CacheKind.ATTENTION), self.budget_bytes - state_bytes)
         return kv, ("state", self.page_bytes(CacheKind.STATE), state_bytes)
 
-    def open_loop(self) -> OpenLoop:
-        """Compose it; each run of it gets an allocator of its own."""
+    def open_loop(self, build: Callable[[Setup, Witness], LayerAllocator] | None = None) -> OpenLoop:
+        """Compose it; each run of it gets an allocator of its own, by `assemble` unless told."""
         names = tuple(PoolHeader(name, page_bytes) for name, page_bytes, _ in self.capacities())
         return OpenLoop(
             header=LogHeader(0, self.budget_bytes, 0, names),
             calls=self.calls,
-            build=lambda witness: Assembly(self, witness).allocator(),
+            build=partial(build or assemble, self),
             after_failure=GiveUp() if "refuse-failed" in self.fixes else CarryOn(),
             after_eviction=GiveUp() if "tell-victims" in self.fixes else CarryOn(),
         )
+
+
+def assemble(setup: Setup, witness: Witness) -> LayerAllocator:
+    """The allocator of a setup, which tells a witness what it does to others."""
+    return Assembly(setup, witness).allocator()
 
 
 class Assembly:
@@ -115,7 +124,7 @@ class Assembly:
         held = tuple(
             HeldPool(
                 StackPool(name, page_bytes, self._backing, capacity_bytes),
-                owned if aliases else ListedHoldings(),
+                owned if aliases else self._holdings(),
             )
             for name, page_bytes, capacity_bytes in self._setup.capacities()
         )
@@ -124,6 +133,10 @@ class Assembly:
         if aliases:
             return AliasedRelease(recovering, held[0].pool, owned, self._witness)
         return recovering
+
+    def _holdings(self) -> Holdings:
+        """Who holds the pages of a pool."""
+        return ListedHoldings()
 
     def _remedies(self, pools: LayerPools) -> list[Remedy]:
         """Eviction and migration, in the order they are tried."""

@@ -13,7 +13,6 @@ from scenarios.reproduce.assembly import Setup
 from scenarios.reproduce.figures import figures_of
 from scenarios.reproduce.fixes import relevant
 from scenarios.reproduce.workloads import Workload, paper_spec
-from scenarios.sweep_task import Done
 from scenarios.version import code_digest
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ class PaperCell:
         stream = self.workload.preset()
         setup = self.setup
         described = (setup.spec, setup.budget_bytes, setup.variant, sorted(setup.fixes), stream)
-        sources = (code_digest(), _own_digest())
+        sources = (code_digest(), assembly_digest())
         return hashlib.sha256(repr((sources, self.place, described)).encode()).hexdigest()
 
     def run(self) -> Row:
@@ -77,20 +76,8 @@ class PaperCell:
         return {**self.place, "digest": self.digest(), **figures}
 
 
-@dataclass(frozen=True, slots=True)
-class CellTask:
-    """Some cells that one process runs, one after the other."""
-
-    cells: tuple[PaperCell, ...]
-
-    def run(self) -> Done:
-        """See `scenarios.processes.Task`."""
-        rows = tuple(cell.run() for cell in self.cells)
-        return Done(tuple(row["digest"] for row in rows), rows)
-
-
 @cache
-def _own_digest() -> str:
+def assembly_digest() -> str:
     """SHA-256 (hex) of what puts variants together."""
     sha = hashlib.sha256()
     for name in ("assembly.py", "figures.py", "fixes.py", "cell.py"):

@@ -120,9 +120,9 @@ FIXES = (
     ),
     Fix(
         "keyed-removal",
-        "fixed_dual looks for every page it frees among all live pages (host time only; runs that"
-        " only count never do it)",
-        "a page's holder is found by key",
+        "fixed_dual looks through all live handles at every eviction (host time only; runs that only"
+        " count never do it)",
+        "the handle of a page is found by key",
         concerns=_concerns_no_count,
     ),
     Fix(

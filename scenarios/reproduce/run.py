@@ -6,19 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scenarios.processes import run_all
-from scenarios.reproduce.cell import CellTask, PaperCell
 from scenarios.sweep_store import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from scenarios.sweep_task import Done
-
 Row = dict[str, Any]
 CELLS = "cells.jsonl"
-CELLS_PER_TASK = 3
-"""Cells a process takes at once: about a fifth of a second of work."""
+RUNS_PER_TASK = 3
+"""Runs a process takes at once: about a fifth of a second of work."""
 
 
 class Watcher(Protocol):
@@ -29,6 +26,27 @@ class Watcher(Protocol):
 
     def advanced(self, pieces: int) -> None:
         """So many more pieces of the stage are there."""
+
+
+class Run(Protocol):
+    """Something to run once."""
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of all that determines the row."""
+
+    def run(self) -> Row:
+        """Its row, which holds the digest too."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunsTask:
+    """Some runs that one process does, one after the other."""
+
+    runs: tuple[Run, ...]
+
+    def run(self) -> tuple[Row, ...]:
+        """See `scenarios.processes.Task`."""
+        return tuple(run.run() for run in self.runs)
 
 
 class Known:
@@ -48,7 +66,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """How cells are run.
+    """How runs are made.
 
     Attributes:
         known: What was run before; it grows.
@@ -60,22 +78,21 @@ class Worker:
     jobs: int
     watcher: Watcher
 
-    def run(self, cells: Sequence[PaperCell], stage: str) -> list[Row]:
-        """The rows of cells, in their order; those known before are not run again."""
-        digests = [cell.digest() for cell in cells]
+    def run(self, runs: Sequence[Run], stage: str) -> list[Row]:
+        """The rows of runs, in their order; those known before are not run again."""
+        digests = [run.digest() for run in runs]
         missing = {
-            digest: cell
-            for digest, cell in zip(digests, cells, strict=True)
+            digest: run
+            for digest, run in zip(digests, runs, strict=True)
             if digest not in self.known.rows
         }
         self.watcher.starts(stage, len(missing))
         todo = list(missing.values())
-        groups = [todo[i : i + CELLS_PER_TASK] for i in range(0, len(todo), CELLS_PER_TASK)]
-        self._finish([CellTask(tuple(group)) for group in groups])
+        groups = [todo[i : i + RUNS_PER_TASK] for i in range(0, len(todo), RUNS_PER_TASK)]
+        self._finish([RunsTask(tuple(group)) for group in groups])
         return [self.known.rows[digest] for digest in digests]
 
-    def _finish(self, tasks: Sequence[CellTask]) -> None:
-        done: Done
-        for _, done in run_all(tasks, self.jobs):
-            self.known.add(done.rows)
-            self.watcher.advanced(len(done.rows))
+    def _finish(self, tasks: Sequence[RunsTask]) -> None:
+        for _, rows in run_all(tasks, self.jobs):
+            self.known.add(rows)
+            self.watcher.advanced(len(rows))
