@@ -14,14 +14,14 @@ from scenarios.errors import UserError
 from scenarios.listing import LISTS, items_of
 from scenarios.machine import MachineOptions
 from scenarios.replay import ReplayInterruptedError, Scenario, cells_of, replay
+from scenarios.reproduce.evaluation import evaluate
 from scenarios.reproduce.grid import SWEEPS
-from scenarios.reproduce.reproduce import (
+from scenarios.reproduce.outcome import (
     ReproduceInterruptedError,
     ReproduceOptions,
     known_paper,
-    reproduce,
 )
-from scenarios.reproduce.terminal import say_reproduce_interrupted, show_fixes, show_outcome
+from scenarios.reproduce.terminal import say_reproduce_interrupted, show_evaluation, show_fixes
 from scenarios.slo import parse_slo
 from scenarios.sweep import SweepInterruptedError, SweepOptions, sweep
 from scenarios.sweep_file import load_sweep
@@ -190,7 +190,10 @@ def sweep_command(
 )
 def reproduce_command(
     paper: Annotated[str, typer.Argument(help="Which paper; avmp is arXiv 2605.22416.")],
-    sweep: Annotated[str, typer.Option(help=", ".join(SWEEPS) + ".")] = "headline",
+    sweep: Annotated[
+        str | None,
+        typer.Option(help=", ".join(SWEEPS) + "; headline by default, with --out everything."),
+    ] = None,
     fix: Annotated[
         list[str] | None,
         typer.Option(help="Switch one habit of the evaluation off; repeat it, or all."),
@@ -221,12 +224,14 @@ def reproduce_command(
     )
     with stage_bars(quiet=quiet) as watcher:
         try:
-            outcome = reproduce(options, watcher)
+            found = evaluate(options, watcher)
         except ReproduceInterruptedError as interruption:
             watcher.stop()
             say_reproduce_interrupted(interruption, folder)
             raise typer.Exit(EXIT_INTERRUPTED) from None
-    show_outcome(outcome, as_json=as_json)
+    show_evaluation(found, as_json=as_json)
+    if folder is not None and not quiet:
+        say(f"report: {folder / 'report.html'}")
 
 
 @app.command("list", epilog="Example: twinpool list allocators")

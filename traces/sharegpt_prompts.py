@@ -68,6 +68,8 @@ def read_prompt_counts(path: Path) -> Int64Array:
         raise TraceError(f"{path} is empty: it needs a column {COLUMN}") from None
     if header != COLUMN:
         raise TraceError(f"{path}:1 must be the name of the one column, {COLUMN}, not {header!r}")
+    if not lines:
+        raise TraceError(f"{path} holds no counts below its column's name")
     return np.array([_count(path, i, line) for i, line in enumerate(lines, 2)], dtype=np.int64)
 
 

@@ -85,7 +85,9 @@ class Setup:
         kv = ("kv", self.page_bytes(CacheKind.ATTENTION), self.budget_bytes - state_bytes)
         return kv, ("state", self.page_bytes(CacheKind.STATE), state_bytes)
 
-    def open_loop(self, build: Callable[[Setup, Witness], LayerAllocator] | None = None) -> OpenLoop:
+    def open_loop(
+        self, build: Callable[[Setup, Witness], LayerAllocator] | None = None
+    ) -> OpenLoop:
         """Compose it; each run of it gets an allocator of its own, by `assemble` unless told."""
         names = tuple(PoolHeader(name, page_bytes) for name, page_bytes, _ in self.capacities())
         return OpenLoop(

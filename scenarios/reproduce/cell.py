@@ -43,7 +43,8 @@ class PaperCell:
     def setup(self) -> Setup:
         """The allocator on its budget, with those fixes that concern it."""
         fixes = relevant(self.fixes, self.variant)
-        return Setup(paper_spec(self.model), self.pool_gib * GIB, self.variant, fixes)
+        budget_bytes = self.pool_gib * GIB // self.variant.divisor
+        return Setup(paper_spec(self.model), budget_bytes, self.variant, fixes)
 
     @property
     def place(self) -> Row:

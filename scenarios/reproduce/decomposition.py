@@ -73,4 +73,3 @@ def decompose(worker: Worker) -> dict[str, list[dict[str, Any]]]:
 def _entry(step: Step, cells: Sequence[Row]) -> dict[str, Any]:
     totals = totals_of(rows_of(cells, compare=False), "headline", compare=False)
     return {"step": step.name, "totals": totals}
-

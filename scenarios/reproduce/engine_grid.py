@@ -12,7 +12,7 @@ import numpy as np
 from scenarios.cell import Cell, simulate
 from scenarios.device import load_device
 from scenarios.machine import MachineOptions, machine_of
-from scenarios.reproduce.workloads import MODELS, SEEDS, SYNTHETIC, Workload, paper_model
+from scenarios.reproduce.workloads import MODELS, POOLS_GIB, SEEDS, SYNTHETIC, Workload, paper_model
 from sim.metric import Slo
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def engine_runs() -> list[EngineRun]:
         for allocator in ALLOCATORS
         for workload in SYNTHETIC
         for model in MODELS
-        for pool_gib in (1, 4)
+        for pool_gib in POOLS_GIB
         for seed in range(SEEDS)
     ]
 

@@ -120,8 +120,8 @@ FIXES = (
     ),
     Fix(
         "keyed-removal",
-        "fixed_dual looks through all live handles at every eviction (host time only; runs that only"
-        " count never do it)",
+        "fixed_dual looks through all live handles at every eviction (host time only; runs that"
+        " only count never do it)",
         "the handle of a page is found by key",
         concerns=_concerns_no_count,
     ),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from scenarios.errors import UnknownNameError
 from scenarios.reproduce import variants
 from scenarios.reproduce.cell import PaperCell
-from scenarios.reproduce.workloads import MODELS, SEEDS, SHAREGPT, SYNTHETIC, Workload
+from scenarios.reproduce.workloads import MODELS, POOLS_GIB, SEEDS, SHAREGPT, SYNTHETIC, Workload
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ class PaperSweep:
     about: str
     variants: tuple[Variant, ...]
     workloads: tuple[str, ...] = SYNTHETIC
-    pools_gib: tuple[int, ...] = (1, 4)
+    pools_gib: tuple[int, ...] = POOLS_GIB
 
     def cells(self, fixes: frozenset[str], prompts: Path | None) -> list[PaperCell]:
         """Every cell, seeds of one row side by side, in the order of the published rows.
@@ -81,6 +81,11 @@ SWEEPS = {
             "static-ratio",
             "324 cells, not in the paper: static splits that it did not try",
             tuple(variants.fixed_dual(tenth / 10) for tenth in range(1, 10)),
+        ),
+        PaperSweep(
+            "equal-bytes",
+            "108 cells, not in the paper: AVMP with half the budget, since it occupies it twice",
+            (variants.MR05, variants.DYNAMIC, variants.DYNAMIC_HALF),
         ),
     )
 }

@@ -23,7 +23,7 @@ from scenarios.machine import GIB
 from scenarios.reproduce import variants
 from scenarios.reproduce.assembly import Assembly, Setup
 from scenarios.reproduce.cell import PaperCell
-from scenarios.reproduce.workloads import MODELS, SYNTHETIC, Workload, paper_spec
+from scenarios.reproduce.workloads import MODELS, POOLS_GIB, SYNTHETIC, Workload, paper_spec
 from sim.event_log import EventKind
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def timed_runs() -> list[TimedRun]:
         for variant, searches in TIMED
         for workload in SYNTHETIC
         for model in MODELS
-        for pool_gib in (1, 4)
+        for pool_gib in POOLS_GIB
     ]
 
 

@@ -45,20 +45,10 @@ def published_facts() -> dict[str, Any]:
 
 
 def published_total(sweep: str, variant: str) -> float | None:
-    """OOM events that were published for a variant in a sweep, in all; None if none were.
+    """OOM events that were published for a variant in a sweep without its rows; None if none were.
 
-    Totals of sweeps whose rows were published are sums of those; others are rounded as in the
-    paper.
+    They are rounded as in the paper.
     """
-    workloads = {"headline": False, "sharegpt": True}
-    if sweep in workloads:
-        means = [
-            row["oom_mean"]
-            for row in published_rows().values()
-            if row["variant"] == variant
-            and (row["workload"] == "sharegpt_replay") is workloads[sweep]
-        ]
-        return float(sum(means)) if means else None
     known: dict[str, float] = published_facts()["totals"].get(sweep, {})
     return known.get(variant)
 

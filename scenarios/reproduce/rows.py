@@ -93,7 +93,7 @@ def totals_of(rows: Iterable[Row], sweep: str, *, compare: bool = True) -> list[
         {
             "variant": variant,
             "oom": _sum(own, "oom_mean"),
-            "published_oom": published_total(sweep, variant) if compare else None,
+            "published_oom": _published(own, sweep) if compare else None,
             "oom_by_workload": _by_workload(own),
             "clean_completion_ratio": _sum(own, "clean_completion_ratio") / len(own),
             "completion_ratio": _sum(own, "completion_ratio") / len(own),
@@ -103,6 +103,12 @@ def totals_of(rows: Iterable[Row], sweep: str, *, compare: bool = True) -> list[
         }
         for variant, own in by_variant.items()
     ]
+
+
+def _published(rows: Sequence[Row], sweep: str) -> float | None:
+    """The sum of the published rows where all are, else the published total."""
+    means = [row["published_oom_mean"] for row in rows]
+    return published_total(sweep, rows[0]["variant"]) if None in means else float(sum(means))
 
 
 def _sum(rows: Iterable[Row], name: str) -> float:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scenarios.reproduce.cell import Row
-    from scenarios.reproduce.reproduce import ReproduceInterruptedError, SweepOutcome
+    from scenarios.reproduce.evaluation import Evaluation
+    from scenarios.reproduce.outcome import ReproduceInterruptedError, SweepOutcome
 
 PERCENT = 100
 
@@ -36,12 +37,14 @@ def show_fixes(*, as_json: bool) -> None:
         console.print(f"    right: {escape(fix.right)}", highlight=False)
 
 
-def show_outcome(outcome: SweepOutcome, *, as_json: bool) -> None:
-    """Print a sweep: every row as JSON, or a line a variant for people."""
+def show_evaluation(found: Evaluation, *, as_json: bool) -> None:
+    """Print every row as JSON, or a table a sweep for people."""
     if as_json:
-        print_json(outcome.to_json())
+        print_json(found.to_json())
         return
-    Console().print(_table(outcome))
+    console = Console()
+    for outcome in found.sweeps.values():
+        console.print(_table(outcome))
 
 
 def say_reproduce_interrupted(interruption: ReproduceInterruptedError, folder: Path | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,9 @@ class Variant:
         is_avmp: Whether both pools lie in memory for the whole budget each, as AVMP's do.
         batch_pages: Donor pages that a migration moves; 0 never moves any.
         donor_above: Stated free share that a donor must exceed (threshold_high).
-        recipient_below: Stated free share that a recipient must lie below (threshold_low).
+        recipient_below: Stated free share that a recipient must lie below (threshold_low); the
+            default is ours, as what was published does not say it.
+        divisor: The budget is a pool's size divided by this.
     """
 
     label: str
@@ -24,6 +26,7 @@ class Variant:
     batch_pages: int = 0
     donor_above: float = 0.30
     recipient_below: float = 0.05
+    divisor: int = 1
 
     @property
     def is_padded(self) -> bool:
@@ -54,4 +57,7 @@ def fixed_dual(state_ratio: float) -> Variant:
 
 
 DYNAMIC = avmp_dynamic(128)
+DYNAMIC_HALF = replace(DYNAMIC, label="avmp_dynamic_b128_half", divisor=2)
+"""So large that its two tensors together occupy what the one budget of its rivals does."""
+
 HEADLINE = (PADDED, MR05, MR09, AVMP_STATIC, DYNAMIC)

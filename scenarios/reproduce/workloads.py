@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from traces.ticks import TickPreset
 
 SEEDS = 3
+POOLS_GIB = (1, 4)
 MODELS = ("jamba_1_5_mini", "mamba2_1b3")
 SHAREGPT = "sharegpt_replay"
 _SYNTHETIC: dict[str, tuple[type[UniformShort | MixedLong | AgenticBurst], int]] = {

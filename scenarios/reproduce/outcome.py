@@ -1,4 +1,4 @@
-"""`twinpool reproduce avmp`: one sweep of the paper, or with a folder its whole evaluation."""
+"""One sweep of the paper: what to run, and what it gave."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from scenarios.reproduce.comparisons import comparisons_of
 from scenarios.reproduce.fixes import fix_names
 from scenarios.reproduce.grid import sweep_named
 from scenarios.reproduce.rows import rows_of, totals_of
-from scenarios.reproduce.run import Known, Worker
 from scenarios.version import SCHEMA_VERSION, TWINPOOL_VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from scenarios.reproduce.cell import Row
-    from scenarios.reproduce.run import Watcher
+    from scenarios.reproduce.run import Worker
 
 PAPERS = ("avmp",)
 
@@ -29,14 +28,14 @@ class ReproduceOptions:
     """What to reproduce.
 
     Attributes:
-        sweep: Name of a sweep.
+        sweep: Name of a sweep; None is the headline, or with a folder everything.
         fixes: Names of fixes; `all` stands for those that make the design right.
         jobs: Processes.
         folder: Where cells are kept as they end; cells found there are not run again.
         prompts: File of prompt token counts for the ShareGPT replay.
     """
 
-    sweep: str = "headline"
+    sweep: str | None = None
     fixes: tuple[str, ...] = ()
     jobs: int = 1
     folder: Path | None = None
@@ -86,23 +85,18 @@ def known_paper(name: str) -> str:
     return name
 
 
-def reproduce(options: ReproduceOptions, watcher: Watcher) -> SweepOutcome:
-    """Run a sweep.
+def run_sweep(options: ReproduceOptions, worker: Worker) -> SweepOutcome:
+    """Run the sweep that the options name.
 
     Raises:
         UserError: An unknown name, a damaged file in the folder, or no prompt counts.
         TraceError: A file of prompt counts that is none.
-        ReproduceInterruptedError: The user interrupted; what was done is in the folder.
     """
     start_s = time.perf_counter()
     fixes = fix_names(options.fixes)
-    sweep = sweep_named(options.sweep)
+    sweep = sweep_named(options.sweep or "headline")
     cells = sweep.cells(fixes, options.prompts)
-    worker = Worker(Known(options.folder), options.jobs, watcher)
-    try:
-        found = worker.run(cells, sweep.name)
-    except KeyboardInterrupt:
-        raise ReproduceInterruptedError(len(worker.known.rows)) from None
+    found = worker.run(cells, sweep.name)
     rows = rows_of(found, compare=not fixes)
     described = repr([cell.digest() for cell in cells])
     facts = {
