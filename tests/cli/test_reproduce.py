@@ -99,7 +99,10 @@ def test_an_interrupted_sweep_goes_on_where_it_was(
 
 
 @pytest.mark.usefixtures("small")
-def test_a_folder_gets_the_whole_evaluation(twinpool: Twinpool, tmp_path: Path) -> None:
+def test_a_folder_gets_the_whole_evaluation(
+    twinpool: Twinpool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grid, "MODELS", ("jamba_1_5_mini",))
     result = twinpool("reproduce", "avmp", "--jobs", 1, "--out", "o", "--quiet", "--json")
     found = result.json()
     assert found == json.loads((tmp_path / "o" / "result.json").read_text())
