@@ -202,8 +202,8 @@ def _name(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def write_between_markers(document: Path, text: str) -> None:
-    """Replace the generated part of a document.
+def write_between_markers(document: Path, text: str, begin: str = BEGIN, end: str = END) -> None:
+    """Replace the part of a document between two markers.
 
     Raises:
         UserError: If it cannot be read, or has no markers.
@@ -212,11 +212,11 @@ def write_between_markers(document: Path, text: str) -> None:
         content = document.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(f"{document} cannot be read ({error.strerror})") from None
-    before, begin, rest = content.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise UserError(f"{document} lacks the markers {BEGIN} and {END}: add them")
-    document.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}", encoding="utf-8")
+    before, has_begin, rest = content.partition(begin)
+    _, has_end, after = rest.partition(end)
+    if not (has_begin and has_end):
+        raise UserError(f"{document} lacks the markers {begin} and {end}: add them")
+    document.write_text(f"{before}{begin}\n\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ seeds cannot show a difference of a single workload: no p-value below 0.25 is po
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,29 +61,43 @@ class Pairs:
     strata: tuple[int, ...]
 
 
-def comparisons_of(cells: Sequence[Row], *, compare: bool = True) -> list[dict[str, Any]]:
-    """The comparisons that the paper makes, as far as these cells hold both sides.
+def comparisons_of(
+    cells: Sequence[Row], sweep: str, *, compare: bool = True
+) -> list[dict[str, Any]]:
+    """The comparisons that the paper makes of a sweep, or all variants with the baseline.
 
     Args:
         cells: One row a cell.
+        sweep: Name of their sweep.
         compare: Whether the cells are as published, so that its intervals can stand beside.
     """
     found = []
     rng = np.random.default_rng(PUBLISHED_SEED)
-    for entry in published_facts()["bootstrap"]:
+    for entry in _entries(cells, sweep):
         pairs = pairs_of(cells, entry["variant"], entry["workload"])
         if pairs is None:
             continue
         as_published = paired_bootstrap(
-            lambda draws, own=pairs: own.differences[draws].mean(axis=-1),  # type: ignore[misc]
-            len(pairs.differences),
-            rng,
-            PUBLISHED,
+            partial(_mean, pairs.differences), len(pairs.differences), rng, PUBLISHED
         )
         if entry["measure"] == OOM_DIFFERENCE:
             figures = entry["figures"] if compare else None
             found.append((pairs, as_published, figures))
     return _described(found)
+
+
+def _entries(cells: Sequence[Row], sweep: str) -> list[dict[str, Any]]:
+    """What is compared, in the order in which the paper's generator draws."""
+    known: list[dict[str, Any]] | None = published_facts()["bootstrap"].get(sweep)
+    if known is not None:
+        return known
+    others = dict.fromkeys(cell["variant"] for cell in cells if cell["variant"] != BASELINE)
+    plain = {"workload": ALL, "measure": OOM_DIFFERENCE, "figures": None}
+    return [{"variant": variant, **plain} for variant in others]
+
+
+def _mean(values: Floats, draws: NDArray[np.intp]) -> Floats:
+    return np.asarray(values[draws].mean(axis=-1))
 
 
 def pairs_of(cells: Sequence[Row], variant: str, workload: str) -> Pairs | None:
@@ -139,8 +154,7 @@ def _described(
 def _clustered(pairs: Pairs, num_comparisons: int) -> Interval:
     """Simultaneous over all comparisons (Bonferroni)."""
     how = Resampling(resamples=10_000, confidence=1 - FAMILY_ERROR / num_comparisons)
-    values = pairs.clusters
-    return stratified_bootstrap(lambda draws: values[draws].mean(axis=-1), pairs.strata, how)
+    return stratified_bootstrap(partial(_mean, pairs.clusters), pairs.strata, how)
 
 
 def _numbers(interval: Interval) -> list[float]:

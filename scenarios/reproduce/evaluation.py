@@ -51,7 +51,12 @@ class Evaluation:
         """The object that `--json` prints and `result.json` holds: the first sweep leads."""
         leading = next(iter(self.sweeps.values()))
         sweeps = {
-            name: {"cells": own.facts["cells"], "rows": own.rows, "totals": own.totals}
+            name: {
+                "cells": own.facts["cells"],
+                "rows": own.rows,
+                "totals": own.totals,
+                "bootstrap": own.bootstrap,
+            }
             for name, own in self.sweeps.items()
         }
         return {**leading.to_json(), "sweeps": sweeps, **self.studies}

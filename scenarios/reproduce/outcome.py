@@ -112,4 +112,6 @@ def run_sweep(options: ReproduceOptions, worker: Worker) -> SweepOutcome:
         "wall_seconds": time.perf_counter() - start_s,
     }
     totals = totals_of(rows, sweep.name, compare=not fixes)
-    return SweepOutcome(facts, found, rows, totals, comparisons_of(found, compare=not fixes))
+    return SweepOutcome(
+        facts, found, rows, totals, comparisons_of(found, sweep.name, compare=not fixes)
+    )

@@ -27,13 +27,19 @@ def sheets_of(found: Found) -> Iterator[Sheet]:
     Args:
         found: The evaluation as it is written to `result.json`.
     """
-    for name, sweep in found["sweeps"].items():
-        yield totals_sheet(name, sweep)
+    yield from summary_sheets_of(found)
     for name in ("headline", "sharegpt"):
         if name in found["sweeps"] and not found["fixes"]:
             yield rows_sheet(name, found["sweeps"][name]["rows"])
-    if found["bootstrap"]:
-        yield intervals_sheet(found["bootstrap"])
+
+
+def summary_sheets_of(found: Found) -> Iterator[Sheet]:
+    """As `sheets_of`, without the tables that have a line for each published row."""
+    for name, sweep in found["sweeps"].items():
+        yield totals_sheet(name, sweep)
+    for name in ("headline", "sharegpt", "batch-size"):
+        if found["sweeps"].get(name, {}).get("bootstrap"):
+            yield intervals_sheet(name, found["sweeps"][name]["bootstrap"])
     if found.get("decomposition"):
         for kind in ("cumulative", "alone"):
             yield steps_sheet(kind, found["decomposition"][kind])
@@ -101,7 +107,7 @@ def _beside(row: Found, published: Found, column: str) -> Cell:
     return Cell(f"{row[column]:,.{digits}f}")
 
 
-def intervals_sheet(bootstrap: list[Found]) -> Sheet:
+def intervals_sheet(name: str, bootstrap: list[Found]) -> Sheet:
     """Differences from the baseline: published, made again, and by clusters of seeds."""
     lines = [
         (
@@ -118,7 +124,7 @@ def intervals_sheet(bootstrap: list[Found]) -> Sheet:
     ]
     header = ("variant", "workload", "published", "made again", "clusters", "by clusters")
     return Sheet(
-        "OOM events a cell, difference from fixed_dual_mr05",
+        f"Sweep {name}: OOM events a cell, difference from fixed_dual_mr05",
         "Published: 95 % over single cells. By clusters: (workload, seed) resampled within"
         " workloads, simultaneous 95 % over all comparisons (Bonferroni). p: exact sign flips of"
         " clusters; Holm: adjusted for all comparisons. Three clusters cannot give p below 0.25.",
@@ -128,8 +134,8 @@ def intervals_sheet(bootstrap: list[Found]) -> Sheet:
 
 
 def _interval(figures: list[float]) -> str:
-    estimate, low, high = figures
-    return f"{estimate:+.2f} [{low:.2f}, {high:.2f}]"
+    *estimate, low, high = figures
+    return f"{estimate[0]:+.2f} [{low:.2f}, {high:.2f}]" if estimate else f"[{low:.2f}, {high:.2f}]"
 
 
 def steps_sheet(kind: str, steps: list[Found]) -> Sheet:

@@ -63,8 +63,8 @@ def _table(outcome: SweepOutcome) -> Table:
         box=box.SIMPLE_HEAD,
         caption=_caption(outcome.rows),
     )
-    table.add_column("variant", overflow="fold")
-    for name in ("OOM events", "published", "completed, %", "clean, %", "evictions", "moves"):
+    table.add_column("variant", no_wrap=True)
+    for name in ("OOM", "published", "done, %", "clean, %", "evicted", "moved"):
         table.add_column(name, justify="right")
     for total in outcome.totals:
         table.add_row(escape(total["variant"]), *_texts(total))
@@ -86,7 +86,7 @@ def _texts(total: dict[str, Any]) -> list[str]:
 def _caption(rows: list[Row]) -> str:
     compared = [row for row in rows if row["differs"] is not None]
     if not compared:
-        return "sums over rows of the mean of three seeds; moves are medians"
+        return "sums over rows of the mean of three seeds; moved: medians"
     equal = sum(not row["differs"] for row in compared)
     return f"{equal} of {len(compared)} published rows come out with every deterministic figure"
 
