@@ -84,8 +84,8 @@ SWEEPS = {
         ),
         PaperSweep(
             "equal-bytes",
-            "108 cells, not in the paper: AVMP with half the budget, since it occupies it twice",
-            (variants.MR05, variants.DYNAMIC, variants.DYNAMIC_HALF),
+            "144 cells, not in the paper: AVMP with half the budget, since it occupies it twice",
+            (variants.MR05, variants.MR05_HALF, variants.DYNAMIC, variants.DYNAMIC_HALF),
         ),
     )
 }

@@ -60,4 +60,7 @@ DYNAMIC = avmp_dynamic(128)
 DYNAMIC_HALF = replace(DYNAMIC, label="avmp_dynamic_b128_half", divisor=2)
 """So large that its two tensors together occupy what the one budget of its rivals does."""
 
+MR05_HALF = replace(MR05, label="fixed_dual_mr05_half", divisor=2)
+"""The static split with half the budget, for comparison: how much the count depends on memory."""
+
 HEADLINE = (PADDED, MR05, MR09, AVMP_STATIC, DYNAMIC)
