@@ -64,7 +64,7 @@ def _table(outcome: SweepOutcome) -> Table:
         caption=_caption(outcome.rows),
     )
     table.add_column("variant", no_wrap=True)
-    for name in ("OOM", "published", "done, %", "clean, %", "evicted", "moved"):
+    for name in ("OOM", "paper", "done, %", "clean, %", "evicted", "moved"):
         table.add_column(name, justify="right")
     for total in outcome.totals:
         table.add_row(escape(total["variant"]), *_texts(total))
@@ -78,7 +78,7 @@ def _texts(total: dict[str, Any]) -> list[str]:
         f"{total['oom']:,.1f}",
         "-" if published is None else f"{published:,.1f}",
         *(f"{share * PERCENT:.1f}" for share in shares),
-        f"{total['evictions']:,.1f}",
+        f"{total['evictions']:,.0f}",
         f"{total['migrations']:,.0f}",
     ]
 
