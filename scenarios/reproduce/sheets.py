@@ -174,8 +174,9 @@ def phases_sheet(phases: Found) -> Sheet:
     equal = "equal" if phases["same_decisions"] else "NOT equal"
     return Sheet(
         "Phases, host time of the machine that made this report",
-        "Median percent of the wall time: service / failing calls / migration / idle; goodput as"
-        " the paper has it, completed requests a second of Python, which says nothing of a GPU."
+        "Median percent of a run's processor time (published: of its wall time): service / failing"
+        " calls / migration / idle; goodput as the paper has it, completed requests a second of"
+        " Python, which says nothing of a GPU."
         f" The event logs of the baseline with and without its search are {equal}.",
         ("variant", "workload", "measured", "published", "host goodput, 1/s"),
         lines_of(lines),
