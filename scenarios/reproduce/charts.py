@@ -103,7 +103,7 @@ def batch_chart(totals: Sequence[Found]) -> Chart:
     layout = _layout("OOM events")
     layout["xaxis"] |= {"type": "log", "title": {"text": "pages a migration moves"}}
     layout["xaxis"] |= {"tickvals": batches, "ticktext": [str(batch) for batch in batches]}
-    hint = "The total moves by 8 % over the whole range, and not in one direction."
+    hint = "Sums over all rows of means over three seeds; a cross is the published total."
     return Chart("OOM events by batch size", hint, [ours, published], layout)
 
 
