@@ -26,7 +26,7 @@ class OutOfMemoryError(Exception):
         asked: Pages asked of it (bytes for a pool without pages).
         free: Pages free in it.
         largest: Pages the call could have had, counting capacity that could have moved in.
-        migration_blocked: Whether the other pool had the bytes free, but not in whole spans.
+        migration_blocked: Whether the other pool had the bytes free, but where they could not go.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Usage:
 
     @property
     def external_waste_bytes(self) -> int:
-        """Bytes of the budget that can be part of no page: slab tails, rounding to spans."""
+        """Bytes of the budget that can be part of no page: what rounding leaves over."""
         paged = sum(pool.num_pages * pool.page_bytes for pool in self.pools)
         return self.budget_bytes - self.reserve_bytes - paged
 

@@ -107,7 +107,7 @@ class PageTable:
             StaleHandleError: If the handle is not live.
         """
         pool, generation, entry = self.layout.unpack(handle)
-        known = pool < len(self._live) and entry < len(self._live[pool])
+        known = 0 <= pool < len(self._live) and entry < len(self._live[pool])
         if known and self._live[pool][entry] and self._generation[pool][entry] == generation:
             return pool, self._page_of[pool].get(entry, entry)
         raise StaleHandleError(f"handle {handle:#010x} is stale or was never issued")

@@ -67,7 +67,7 @@ class GranuleManager(SharedSpansManager):
     Spans that become empty are unmapped but for a reserve, so mappings come and go all the time;
     the backing counts them and the cost model prices them. When the budget is exhausted, empty
     spans of the other pools go first. As kvcached does in a thread of its own, the reserve is
-    filled up and cut down while a step runs.
+    filled up and cut down while a step runs; here only after sequences have come or gone.
     """
 
     name = "granule"
