@@ -153,14 +153,17 @@ class Batch:
             return False
         return True
 
-    def extend_all(self, sequences: list[Sequence]) -> bool:
+    def extend_all(self, sequences: list[Sequence], blamed: Sequence | None = None) -> bool:
         """Give running sequences room for the token each is about to feed; False if for not all.
 
-        Nothing has changed then; who is refused shows when they are extended one by one.
+        Nothing has changed then. The failure counts as that of who is blamed; without one it does
+        not count, and who is refused shows when they are extended one by one.
         """
         try:
             self._manager.extend_all([sequence.request_id for sequence in sequences], 1)
-        except OutOfMemoryError:
+        except OutOfMemoryError as error:
+            if blamed is not None:
+                self._refused(blamed, error)
             return False
         return True
 
