@@ -44,7 +44,7 @@ class SjfPredictedScheduler(FcfsScheduler):
 
     name = "sjf-predicted"
     summary = "as fcfs, but the request with the shortest predicted output enters first"
-    source = "shortest job first by predicted length (SSJF, AIOps workshop at ASPLOS 2024: abstract read)"
+    source = "SSJF, shortest job first by predicted length (AIOps at ASPLOS 2024), abstract read"
     Options = SjfPredictedOptions
 
     def __init__(self, options: SjfPredictedOptions) -> None:

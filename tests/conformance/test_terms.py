@@ -74,7 +74,7 @@ def test_a_margin_that_is_not_there_leaves_everything_as_it_was(
 def test_growth_of_others_asks_for_tokens_and_no_state(
     new_manager: Callable[[], CacheManager], digest: Digest
 ) -> None:
-    """Twice what one sequence could have is too much beside another; half of it, less a page, not."""
+    """Twice what one sequence could have is too much beside another; half of it is not."""
     manager = new_manager()
     most = manager.max_sequence_tokens
     if most == UNBOUNDED_TOKENS or isinstance(manager, ContiguousManager):
