@@ -91,7 +91,9 @@ def replay_command(
     allocator: Annotated[
         list[str], typer.Option(help="NAME[:key=value,...]; repeat it, or separate by spaces.")
     ],
-    scheduler: Annotated[str, typer.Option(help="NAME[:key=value,...].")] = "fcfs",
+    scheduler: Annotated[
+        str, typer.Option(help="NAME[:key=value,...][+ADMISSION[:key=value,...]].")
+    ] = "fcfs",
     memory_gib: Annotated[
         float | None, typer.Option(help="Cache budget of a device, instead of deriving it.")
     ] = None,

@@ -114,11 +114,13 @@ class Terms:
 
     Attributes:
         room_tokens: Tokens that there must be room for, though only the first ones get any.
+        others_tokens: Tokens by which other sequences are to grow beside it, likewise.
         margin: Share of each pool's pages, rounded down, that must stay free beside that room.
         prefix: What was found of its text, from a manager that shares prefixes.
     """
 
     room_tokens: int = 0
+    others_tokens: int = 0
     margin: float = 0.0
     prefix: Prefix | None = None
 

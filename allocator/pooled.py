@@ -272,6 +272,7 @@ class PooledManager(CacheManager):
     def _meet(self, terms: Terms, tokens: int) -> None:
         """Raise OutOfMemoryError unless an admission with so many tokens can have its terms."""
         blocks = ceil_div(max(tokens, terms.room_tokens), self.spec.page_tokens)
+        blocks += ceil_div(terms.others_tokens, self.spec.page_tokens)
         by_pool = self._admission.pages_by_pool(blocks, len(self._pools))
         if terms.margin:
             margin = (self._margin_pages(pool, terms.margin) for pool in self._pools)

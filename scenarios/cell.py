@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from allocator.backing import HostBacking
 from allocator.registry import known_managers
-from scenarios.choice import choose
+from scenarios.choice import choose, choose_scheduler
 from scenarios.errors import UserError
 from scenarios.host_cost import host_ns_per_op
 from scenarios.result import RunResult
@@ -16,7 +16,6 @@ from scenarios.version import code_digest
 from sim.costs.roofline import RooflineExecutor
 from sim.engine import SAMPLES_PER_TRACE, Engine, Wiring
 from sim.metric import measure
-from sim.scheduler import known_schedulers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +33,7 @@ class Cell:
     Attributes:
         machine: Model and device.
         allocator: `NAME[:key=value,...]`.
-        scheduler: `NAME[:key=value,...]`.
+        scheduler: `NAME[:key=value,...]`, and behind a plus an admission control.
         slo: What a request must reach to count for goodput.
         num_samples: Samples of occupancy between the first arrival and the last, at most.
     """
@@ -65,11 +64,12 @@ class Cell:
 
     def wire(self) -> Wiring:
         """The parts of an engine; errors as in `build_manager`, for the scheduler too."""
-        scheduler = choose("scheduler", self.scheduler, known_schedulers())
+        scheduler, admission = choose_scheduler(self.scheduler)
+        control = None if admission is None else admission.design(admission.options)
         executor = RooflineExecutor(self.machine.model_costs, self.machine.device_costs)
         manager, plan = self.build_manager(), scheduler.design(scheduler.options)
         try:
-            return Wiring(manager, plan, executor, self.num_samples)
+            return Wiring(manager, plan, executor, self.num_samples, control)
         except ValueError as error:
             raise UserError(f"{self.allocator} with {self.scheduler}: {error}") from None
 

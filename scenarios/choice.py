@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import MISSING, Field, dataclass, fields
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
 
 from scenarios.errors import UnknownNameError, UserError
+from sim.admission import known_admissions
+from sim.scheduler import known_schedulers
 from traces.options import split_spec
 from traces.record import TraceError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sim.admission import AdmissionControl
+    from sim.scheduler import Scheduler
+
 T = TypeVar("T")
+_PLUS = re.compile(r"\+(?=[a-z])")  # not that of 1e+3
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,17 @@ def choose(kind: str, text: str, known: Mapping[str, type[T]]) -> Choice[T]:
         return Choice(text, design, design.Options(**made))
     except ValueError as error:
         raise UserError(f"{name}: {error}") from None
+
+
+def choose_scheduler(text: str) -> tuple[Choice[Scheduler], Choice[AdmissionControl] | None]:
+    """Find a scheduler and, behind a plus, an admission control: `fcfs:max_seqs=64+headroom`.
+
+    Raises:
+        UserError: See `choose`.
+    """
+    scheduler, plus, control = _PLUS.sub("\n", text, count=1).partition("\n")
+    chosen = choose("scheduler", scheduler, known_schedulers())
+    return chosen, choose("admission control", control, known_admissions()) if plus else None
 
 
 def described_options(options: type[Any]) -> list[dict[str, str]]:

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 from allocator.registry import known_managers
 from scenarios import catalogue
-from scenarios.choice import choose
+from scenarios.choice import choose, choose_scheduler
 from scenarios.device import load_device
 from scenarios.errors import UserError
 from scenarios.model import load_model
 from scenarios.sweep_scenario import CapacityRule, Grid, MemoryRule, Mix, SweepScenario
-from sim.scheduler import known_schedulers
 from traces.record import TraceError
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ def _check_names(table: Table, scenario: SweepScenario) -> None:
     with _blaming(table, "slo"):
         _ = scenario.slo
     with _blaming(table, "scheduler"):
-        choose("scheduler", grid.scheduler, known_schedulers())
+        choose_scheduler(grid.scheduler)
     with _blaming(table, "allocators"):
         for text in (*grid.allocators, scenario.capacity.allocator):
             choose("allocator", text, known_managers())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from allocator.interface import NO_TERMS, UNBOUNDED_TOKENS, OutOfMemoryError, Terms
@@ -13,6 +14,7 @@ from sim.request import Sequence, content_of
 if TYPE_CHECKING:
     from allocator.interface import CacheManager
     from allocator.prefix.interface import Prefix
+    from sim.admission import AdmissionControl
     from sim.event_log import EventLog
     from sim.queue import WaitingQueue
     from sim.step import StepPlan
@@ -38,6 +40,7 @@ class Batch:
         log: EventLog,
         queue: WaitingQueue | None = None,
         max_tokens: int = UNBOUNDED_TOKENS,
+        control: AdmissionControl | None = None,
     ) -> None:
         """Start empty.
 
@@ -46,6 +49,7 @@ class Batch:
             log: Where decisions go.
             queue: Where sequences wait; by default first come, first served.
             max_tokens: Prompt and output tokens at which a sequence ends.
+            control: What raises the terms of admissions; by default nothing does.
         """
         self.now_ns = 0
         self.waiting = ArrivalQueue() if queue is None else queue
@@ -56,6 +60,7 @@ class Batch:
         self._manager = manager
         self._sharing = manager if isinstance(manager, PrefixSharing) else None
         self.checkpoint_tokens = 0 if self._sharing is None else self._sharing.checkpoint_tokens
+        self._control = control
         self._log = log
         self._max_tokens = max_tokens
         self._max_sequence_tokens = min(manager.max_sequence_tokens, max_tokens - 1)
@@ -127,6 +132,10 @@ class Batch:
         A head may be refused step after step; it counts once until pages are released.
         """
         head = self.waiting.head()
+        if self._control is not None:
+            terms = self._control.raised(terms, head, self.running)
+            most = min(terms.room_tokens, self._max_sequence_tokens)  # no more will ever be needed
+            terms = replace(terms, room_tokens=most)
         try:
             self._manager.admit(head.request_id, tokens, terms)
         except OutOfMemoryError as error:
@@ -153,14 +162,17 @@ class Batch:
             return False
         return True
 
-    def extend_all(self, sequences: list[Sequence]) -> bool:
+    def extend_all(self, sequences: list[Sequence], blamed: Sequence | None = None) -> bool:
         """Give running sequences room for the token each is about to feed; False if for not all.
 
-        Nothing has changed then; who is refused shows when they are extended one by one.
+        Nothing has changed then. The failure counts as that of who is blamed; without one it does
+        not count, and who is refused shows when they are extended one by one.
         """
         try:
             self._manager.extend_all([sequence.request_id for sequence in sequences], 1)
-        except OutOfMemoryError:
+        except OutOfMemoryError as error:
+            if blamed is not None:
+                self._refused(blamed, error)
             return False
         return True
 
@@ -233,6 +245,8 @@ class Batch:
         self.running.remove(sequence)
         self._release(sequence)
         self.num_ended += 1
+        if self._control is not None:
+            self._control.completed(sequence)
         values = (sequence.made_tokens, sequence.preemptions, sequence.failed_allocations)
         self._record(EventKind.COMPLETION, sequence, *values)
 

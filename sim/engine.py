@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from allocator.interface import CacheManager, Usage
+    from sim.admission import AdmissionControl
     from sim.scheduler import Scheduler
     from sim.step import StepExecutor, StepPlan
     from traces.record import Request, Trace
@@ -37,12 +38,14 @@ class Wiring:
         scheduler: Decides who runs.
         executor: Prices steps.
         num_samples: Samples of occupancy between the first arrival and the last, at most.
+        control: What stands between the scheduler and the allocator at admissions, if anything.
     """
 
     manager: CacheManager
     scheduler: Scheduler
     executor: StepExecutor
     num_samples: int = SAMPLES_PER_TRACE
+    control: AdmissionControl | None = None
 
     def __post_init__(self) -> None:
         objection = self.scheduler.objection(self.manager)
@@ -86,7 +89,7 @@ class Engine:
         self.log = EventLog(_header(trace, wiring))
         scheduler = wiring.scheduler
         queue, max_tokens = scheduler.new_queue(), scheduler.max_tokens
-        self._batch = Batch(wiring.manager, self.log, queue, max_tokens)
+        self._batch = Batch(wiring.manager, self.log, queue, max_tokens, wiring.control)
         self._arrived = self.env.event()
         self._counted = wiring.manager.backing.counters()
         self._prepared_for = self._batch.occasion

@@ -72,6 +72,14 @@ class ArrivalQueue(WaitingQueue):
         return iter(self._sequences)
 
 
+class TailQueue(ArrivalQueue):
+    """First come, first served; who has lost its pages comes again, after all others."""
+
+    def rejoin(self, sequence: Sequence) -> None:
+        """See `WaitingQueue.rejoin`: at the end."""
+        self.join(sequence)
+
+
 class RankedQueue(WaitingQueue):
     """The lowest rank first; ranks must differ and stay as they are while a sequence waits."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from allocator.integrity import check
@@ -74,6 +74,10 @@ class ContiguousManager(SlabsManager):
         if sequence not in self._held and tokens > 0 and self._grows:
             self._refuse_second_row(0, max(tokens, terms.room_tokens))
         super().admit(sequence, tokens, terms)
+
+    def _meet(self, terms: Terms, tokens: int) -> None:
+        """Whoever has a row has room to grow."""
+        super()._meet(replace(terms, others_tokens=0), tokens)
 
     def extend(self, sequence: int, tokens: int) -> None:
         """See `CacheManager.extend`."""

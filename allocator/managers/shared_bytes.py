@@ -144,7 +144,7 @@ class SharedBytesManager(CacheManager):
         return tokens * self.spec.bytes_per_token() + self.spec.bytes_per_sequence()
 
     def _meet(self, terms: Terms, tokens: int) -> None:
-        room_bytes = self._sequence_bytes(max(tokens, terms.room_tokens))
+        room_bytes = self._sequence_bytes(max(tokens, terms.room_tokens) + terms.others_tokens)
         self._check_free(room_bytes + int(terms.margin * self._budget_bytes))
 
     def _check_free(self, size_bytes: int) -> None:

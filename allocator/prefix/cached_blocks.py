@@ -228,6 +228,7 @@ class CachedBlocks(PrefixSharing):
             found = terms.prefix.blocks if terms.prefix is not None else ()
             revived = sum(not self._pool.num_holders(b) for part in found for b in part)
             asked = blocks.num_new(room) + revived
+        asked += ceil_div(terms.others_tokens, self._block_tokens) * self._num_attention
         asked += int(terms.margin * (self._pool.num_blocks + 1))  # a share of all, null block too
         if asked > free:
             raise OutOfMemoryError("blocks", asked, free, largest=free)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from allocator.interface import NO_TERMS, UNBOUNDED_TOKENS, CacheManager, OutOfMemoryError, Terms
+from allocator.managers.contiguous import ContiguousManager
 from allocator.prefix.interface import PrefixSharing
 
 if TYPE_CHECKING:
@@ -68,6 +69,25 @@ def test_a_margin_that_is_not_there_leaves_everything_as_it_was(
         count += 1
     assert digest(manager) == before
     manager.check_integrity()
+
+
+def test_growth_of_others_asks_for_tokens_and_no_state(
+    new_manager: Callable[[], CacheManager], digest: Digest
+) -> None:
+    """Twice what one sequence could have is too much beside another; half of it is not."""
+    manager = new_manager()
+    most = manager.max_sequence_tokens
+    if most == UNBOUNDED_TOKENS or isinstance(manager, ContiguousManager):
+        manager.admit(0, 1, Terms(others_tokens=10**9))
+        return
+    before = digest(manager)
+    with pytest.raises(OutOfMemoryError) as caught:
+        manager.admit(0, 1, Terms(others_tokens=2 * most))
+    assert caught.value.free <= caught.value.largest < caught.value.asked
+    assert digest(manager) == before
+    if most > manager.spec.page_tokens:
+        manager.admit(0, 1, Terms(others_tokens=most // 2 - manager.spec.page_tokens))
+        manager.check_integrity()
 
 
 def test_bad_arguments_are_refused_before_the_terms(manager: CacheManager, digest: Digest) -> None:

@@ -5,10 +5,12 @@ from enum import Enum
 
 import pytest
 
-from scenarios.choice import choose, described_options
+from scenarios.choice import choose, choose_scheduler, described_options
 from scenarios.errors import UserError
 from scenarios.slo import parse_slo
+from sim.admissions.headroom import HeadroomOptions
 from sim.metric import Slo
+from sim.schedulers.fcfs import FcfsOptions
 
 
 class Speed(Enum):
@@ -75,3 +77,25 @@ def test_an_slo_is_read_with_units() -> None:
 def test_an_slo_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="--slo"):
         parse_slo(text)
+
+
+def test_a_scheduler_may_have_an_admission_control_behind_a_plus() -> None:
+    scheduler, control = choose_scheduler("fcfs:max_seqs=7+headroom:share=1e+0,window=5")
+    assert scheduler.options == FcfsOptions(max_seqs=7)
+    assert control is not None
+    assert control.options == HeadroomOptions(window=5, share=1.0)
+    assert choose_scheduler("vllm")[1] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("fcfs+head", "headroom"),
+        ("fcfs+headroom:windows=3", "window"),
+        ("fcfs+headroom:window=0", "window must be at least 1"),
+        ("fcsf+headroom", "fcfs"),
+    ],
+)
+def test_mistakes_on_either_side_of_the_plus_are_named(text: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        choose_scheduler(text)

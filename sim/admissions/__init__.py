@@ -1,0 +1,1 @@
+"""Admission controls, one a file; `sim.admission` finds them here."""
