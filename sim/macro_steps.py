@@ -10,7 +10,11 @@ from sim.engine import Engine
 from sim.step import StepPricer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sim.engine import Wiring
     from sim.step import StepPlan
+    from traces.record import Trace
 
 MOST_STEPS = 4096
 """Steps of one turn at most, so that the arrays of a turn stay small."""
@@ -29,12 +33,19 @@ class MacroStepEngine(Engine):
     Where a scheduler, a manager or an executor cannot look ahead, it goes step by step.
     """
 
+    def __init__(
+        self, trace: Trace, wiring: Wiring, on_progress: Callable[[int], None] | None = None
+    ) -> None:
+        super().__init__(trace, wiring, on_progress)
+        executor = wiring.executor
+        self._pricer = executor if isinstance(executor, StepPricer) else None
+
     def _run(self, plan: StepPlan) -> tuple[int, int]:
         duration_ns, steps = super()._run(plan)
-        executor, batch = self._wiring.executor, self._batch
+        pricer, batch = self._pricer, self._batch
         repeats = self._most_repeats(plan, duration_ns)
-        if repeats and isinstance(executor, StepPricer) and self._wiring.scheduler.is_quiet(batch):
-            ends_ns = duration_ns + np.cumsum(executor.price_repeats(plan, repeats))
+        if repeats and pricer is not None and self._wiring.scheduler.is_quiet(batch):
+            ends_ns = duration_ns + np.cumsum(pricer.price_repeats(plan, repeats))
             wait_ns = self.env.peek() - self.env.now
             repeats = min(repeats, int(np.searchsorted(ends_ns, wait_ns)) + 1)
             repeats = batch.sure_steps(plan.decodes, repeats)
