@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from scenarios.cell import FAST
 from scenarios.errors import UserError
 from scenarios.listing import LISTS, items_of
 from scenarios.machine import MachineOptions
@@ -117,7 +118,9 @@ def replay_command(
     slo: Annotated[
         str, typer.Option(help="What counts for goodput, of each request.")
     ] = "ttft=2s,tpot=100ms",
-    engine_step: Annotated[str, typer.Option(help="exact: step by step.")] = "exact",
+    engine_step: Annotated[
+        str, typer.Option(help="fast, or exact: step by step. Both write the same event log.")
+    ] = FAST,
     out: Annotated[
         Path | None,
         typer.Option(help=f"Folder for results, report and logs ({DEFAULT_FOLDER} by default)."),
@@ -126,11 +129,10 @@ def replay_command(
     quiet: QuietFlag = False,
 ) -> None:
     """Run one trace through one or more allocators, in simulated time."""
-    if engine_step != "exact":
-        raise UserError(f"--engine-step {engine_step} does not exist: the one there is is exact")
     machine = MachineOptions(tp, kv_dtype, state_dtype, memory_gib)
     names = tuple(name for text in allocator for name in text.split())
-    scenario = Scenario(model, device, names, scheduler, machine, parse_slo(slo), seed)
+    limits = parse_slo(slo)
+    scenario = Scenario(model, device, names, scheduler, machine, limits, seed, engine_step)
     cells_of(scenario)
     reading = TraceOptions(format=trace_format, columns=columns, seed=seed)
     requests = TraceInput(trace, reading, arrivals, start, duration, limit, rate_scale).load()

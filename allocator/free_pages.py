@@ -13,23 +13,27 @@ if TYPE_CHECKING:
 CHAPTER_PAGES = 512
 """Bits of one integer: operations on 64 bytes cost about what they cost on 8."""
 
+WHOLE_CHAPTER = (1 << CHAPTER_PAGES) - 1
+
 
 class FreePages:
     """A set of page numbers, from 0 on; pages leave it lowest first.
 
-    Each *chapter* of 512 pages is one integer, and one more integer tells which chapters have any,
-    so every call costs a few integer operations a run, whatever the size of the pool.
+    Each *chapter* of 512 pages is one integer, and two more integers tell which chapters have any
+    and which have all, so every call costs a few integer operations a run, whatever the size of
+    the pool.
 
     Attributes:
         count: Pages in the set.
     """
 
-    __slots__ = ("_chapters", "_lowest", "_some", "count")
+    __slots__ = ("_chapters", "_lowest", "_some", "_whole", "count")
 
     def __init__(self, num_pages: int) -> None:
         """An empty set that can hold the pages below `num_pages`."""
         self._chapters = [0] * -(-num_pages // CHAPTER_PAGES)
         self._some = 0  # bit i: chapter i has a page
+        self._whole = 0  # bit i: chapter i has all its pages
         self._lowest = 0  # no chapter before this one has any
         self.count = 0
 
@@ -46,7 +50,9 @@ class FreePages:
         chapter, bits = self._chapters[number], (1 << count) - 1 << offset
         if chapter & bits:
             raise ValueError(f"a page from {first} to {first + count - 1} is free already")
-        self._chapters[number] = chapter | bits
+        self._chapters[number] = whole = chapter | bits
+        if whole == WHOLE_CHAPTER:
+            self._whole |= 1 << number
         if not chapter:
             self._some |= 1 << number
             self._lowest = min(self._lowest, number)
@@ -61,6 +67,8 @@ class FreePages:
             chapter = self._chapters[number]
         lowest = chapter & -chapter
         rest = self._chapters[number] = chapter ^ lowest
+        if chapter == WHOLE_CHAPTER:
+            self._whole ^= 1 << number
         if not rest:
             self._some ^= 1 << number
         self.count -= 1
@@ -91,15 +99,15 @@ class FreePages:
 
     def run_before(self, end: int) -> int:
         """Pages of the run that ends just before page `end`."""
-        length = 0
-        while end:
-            number, offset = divmod(end - 1, CHAPTER_PAGES)
-            gaps = ~self._chapters[number] & (1 << offset + 1) - 1
-            part = offset + 1 - gaps.bit_length()
-            length, end = length + part, end - part
-            if gaps:
-                break
-        return length
+        number, offset = divmod(end, CHAPTER_PAGES)
+        gaps = offset and ~self._chapters[number] & (1 << offset) - 1
+        if not gaps:
+            broken = ~self._whole & (1 << number) - 1  # chapters before it with a gap
+            number = broken.bit_length() - 1
+            if number < 0:
+                return end
+            gaps = WHOLE_CHAPTER ^ self._chapters[number]
+        return end - number * CHAPTER_PAGES - gaps.bit_length()
 
     def runs(self) -> list[Run]:
         """Every page of the set, as runs in order; costs the whole set."""
@@ -117,6 +125,8 @@ class FreePages:
         marks = sum(1 << number for number, size in enumerate(sizes) if size)
         check(not any(sizes[: self._lowest]), "a chapter with pages is passed over")
         check(marks == self._some, "a chapter is marked wrongly")
+        whole = sum(1 << number for number, size in enumerate(sizes) if size == CHAPTER_PAGES)
+        check(whole == self._whole, "a whole chapter is marked wrongly")
 
     def _add_across(self, first: int, count: int) -> None:
         """Add a run that crosses the edge of a chapter, whole or not at all."""
@@ -135,6 +145,8 @@ class FreePages:
         """Take back what has just been added."""
         for page in pages_of_runs([(first, count)]):
             number, offset = divmod(page, CHAPTER_PAGES)
+            if self._chapters[number] == WHOLE_CHAPTER:
+                self._whole ^= 1 << number
             self._chapters[number] ^= 1 << offset
             if not self._chapters[number]:
                 self._some ^= 1 << number
@@ -165,6 +177,8 @@ class FreePages:
             left -= length
         rest |= kept
         self._chapters[number] = rest
+        if chapter == WHOLE_CHAPTER and left < count:
+            self._whole ^= 1 << number
         if chapter and not rest:
             self._some ^= 1 << number
         if runs and found:  # only the first may go on where the last chapter ended

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from bisect import bisect_right
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from allocator.demand import Demand
 from allocator.handle import HandleLayout
@@ -127,6 +132,36 @@ class PooledManager(CacheManager):
             held.tokens += tokens
         self._live_tokens += tokens * len(batch)
 
+    def sure_rounds(self, sequences: Sequence[int], most: int) -> int:
+        """See `CacheManager.sure_rounds`: as long as free pages last, counted by blocks."""
+        batch = [self._held[sequence] for sequence in sequences]
+        unused = np.array([held.room_tokens - held.tokens for held in batch], dtype=np.int64)
+        size, blocks = self.spec.page_tokens, self._growth_blocks()
+
+        def blocks_of(rounds: int) -> int:
+            """Blocks that all of them need for so many tokens more."""
+            return int(np.maximum(0, -((unused - rounds) // size)).sum())
+
+        if blocks_of(most) <= blocks:
+            return most
+        return bisect_right(range(most), blocks, key=blocks_of) - 1
+
+    def extend_in_rounds(self, sequences: Sequence[int], rounds: int) -> None:
+        """See `CacheManager.extend_in_rounds`; blocks are dealt round by round."""
+        batch = [(number, self._held[number]) for number in sequences]
+        size = self.spec.page_tokens
+        due = sorted(
+            (round_number, place)
+            for place, (_, held) in enumerate(batch)
+            for round_number in range(held.room_tokens - held.tokens, rounds, size)
+        )
+        if due:
+            grouped = groupby(due, itemgetter(0))
+            self._grow_in_rounds([[batch[place] for _, place in part] for _, part in grouped])
+        for _, held in batch:
+            held.tokens += rounds
+        self._live_tokens += rounds * len(batch)
+
     def release(self, sequence: int) -> None:
         """See `CacheManager.release`."""
         held = self._held.pop(sequence)
@@ -235,6 +270,35 @@ class PooledManager(CacheManager):
             held.room_tokens += blocks * self.spec.page_tokens
             total += blocks
         self._count_granted(total, 0)
+
+    def _grow_in_rounds(self, rounds: Sequence[Sequence[tuple[int, Held]]]) -> None:
+        """Give (sequence, what it holds) a block each, round by round, group by group.
+
+        Pools hand out the same pages whether they are asked once or several times.
+        """
+        total = sum(map(len, rounds))
+        self._find_room(total, self._growth)
+        for number, _, _ in self._growth.by_pool:
+            cuts = [
+                (group, each) for group, pool, each, _ in self._growth.by_group if pool == number
+            ]
+            shares = [
+                (held.entries[group], each)
+                for members in rounds
+                for group, each in cuts
+                for _, held in members
+            ]
+            taken = self._pools[number].take(sum(count for _, count in shares))
+            deal_runs(self._table.issue(number, taken), shares)
+        for members in rounds:
+            for _, held in members:
+                held.room_tokens += self.spec.page_tokens
+        self._count_granted(total, 0)
+
+    def _growth_blocks(self) -> int:
+        """Blocks that running sequences can gain while nothing moves: those of free pages."""
+        free = [self._pools[n].num_free // each for n, each, _ in self._growth.by_pool if each]
+        return min(free, default=UNBOUNDED_TOKENS)
 
     def _find_room(self, blocks: int, demand: Demand) -> None:
         """See to it that every pool has the pages of so many blocks free, or raise."""

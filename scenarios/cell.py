@@ -15,6 +15,7 @@ from scenarios.result import RunResult
 from scenarios.version import code_digest
 from sim.costs.roofline import RooflineExecutor
 from sim.engine import SAMPLES_PER_TRACE, Engine, Wiring
+from sim.macro_steps import MacroStepEngine
 from sim.metric import measure
 
 if TYPE_CHECKING:
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
     from traces.record import Trace
 
 
+FAST = "fast"
+ENGINES: dict[str, type[Engine]] = {FAST: MacroStepEngine, "exact": Engine}
+"""Both write the same log: one jumps over steps in which nothing is decided."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """What determines a run, besides the trace; small enough to send to another process.
@@ -35,6 +41,7 @@ class Cell:
         allocator: `NAME[:key=value,...]`.
         scheduler: `NAME[:key=value,...]`, and behind a plus an admission control.
         slo: What a request must reach to count for goodput.
+        engine_step: How the engine steps; see `ENGINES`.
         num_samples: Samples of occupancy between the first arrival and the last, at most.
     """
 
@@ -42,6 +49,7 @@ class Cell:
     allocator: str
     scheduler: str
     slo: Slo
+    engine_step: str = FAST
     num_samples: int = SAMPLES_PER_TRACE
 
     def digest(self, trace_digest: str) -> str:
@@ -78,7 +86,7 @@ def simulate(
     cell: Cell, trace: Trace, on_progress: Callable[[int], None] | None = None
 ) -> RunResult:
     """Run a cell and measure its log; the figures are the same on every machine."""
-    log = Engine(trace, cell.wire(), on_progress).run()
+    log = ENGINES[cell.engine_step](trace, cell.wire(), on_progress).run()
     figures = measure(log, cell.slo)
     figures["event_log_sha256"] = log.sha256()
     return RunResult(cell.allocator, log, figures)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from joblib import delayed
 
-from scenarios.cell import Cell, run_cell
+from scenarios.cell import ENGINES, FAST, Cell, run_cell
 from scenarios.device import load_device
-from scenarios.errors import UserError
+from scenarios.errors import UnknownNameError, UserError
 from scenarios.machine import MachineOptions, machine_of
 from scenarios.model import load_model
 from scenarios.processes import results_as_they_end
@@ -48,6 +48,7 @@ class Scenario:
         machine: How the model lies on devices.
         slo: What a request must reach to count for goodput.
         seed: Seed of everything random.
+        engine_step: How the engine steps, a name in `ENGINES`.
     """
 
     model: str
@@ -57,6 +58,7 @@ class Scenario:
     machine: MachineOptions = field(default_factory=MachineOptions)
     slo: Slo = field(default_factory=Slo)
     seed: int = 0
+    engine_step: str = FAST
 
 
 class Watcher(Protocol):
@@ -84,10 +86,13 @@ def cells_of(scenario: Scenario) -> tuple[Cell, ...]:
         raise UserError("no allocator is given: name at least one with --allocator")
     if len(set(scenario.allocators)) < len(scenario.allocators):
         raise UserError("an allocator is given twice: give each once, or with other options")
+    if scenario.engine_step not in ENGINES:
+        raise UnknownNameError("engine step", scenario.engine_step, ENGINES)
     model, device = load_model(scenario.model), load_device(scenario.device)
     machine = machine_of(model, device, scenario.machine)
     cells = tuple(
-        Cell(machine, text, scenario.scheduler, scenario.slo) for text in scenario.allocators
+        Cell(machine, text, scenario.scheduler, scenario.slo, scenario.engine_step)
+        for text in scenario.allocators
     )
     for cell in cells:
         cell.wire()

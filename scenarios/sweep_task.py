@@ -61,7 +61,7 @@ class Setting:
 
     def cell(self, allocator: str) -> Cell:
         """The cell of an allocator."""
-        return Cell(self.machine, allocator, self.scheduler, self.slo, NUM_SAMPLES)
+        return Cell(self.machine, allocator, self.scheduler, self.slo, num_samples=NUM_SAMPLES)
 
 
 def settings_of(scenario: SweepScenario) -> Iterator[Setting]:

@@ -176,6 +176,16 @@ class Batch:
             return False
         return True
 
+    def sure_steps(self, sequences: list[Sequence], most: int) -> int:
+        """Steps, up to `most`, in which each can feed a token and memory only grants pages."""
+        numbers = [sequence.request_id for sequence in sequences]
+        return self._manager.sure_rounds(numbers, most)
+
+    def extend_for_steps(self, sequences: list[Sequence], steps: int) -> None:
+        """Give running sequences room for the tokens of so many steps; see `sure_steps`."""
+        numbers = [sequence.request_id for sequence in sequences]
+        self._manager.extend_in_rounds(numbers, steps)
+
     def preempt(self, sequence: Sequence) -> None:
         """Take a running sequence's pages and let it wait again, to recompute."""
         self.running.remove(sequence)
@@ -197,12 +207,17 @@ class Batch:
         self.short_pool = None
         self._reject(self.waiting.leave(), RejectionReason.OUTGREW)
 
-    def finish_step(self, plan: StepPlan) -> None:
-        """Credit what a step has computed; who has all its tokens completes, in running order."""
+    def finish_step(self, plan: StepPlan, steps: int = 1) -> None:
+        """Credit what a step has computed; who has all its tokens completes, in running order.
+
+        Args:
+            plan: What was computed.
+            steps: How often its sequences decoded; 1 if there are chunks.
+        """
         completed = []
         for sequence in plan.decodes:
-            sequence.computed_tokens += 1
-            sequence.made_tokens += 1
+            sequence.computed_tokens += steps
+            sequence.made_tokens += steps
             if sequence.made_tokens == sequence.output_tokens:
                 completed.append(sequence)
         for chunk in plan.chunks:

@@ -73,8 +73,8 @@ def sample_interval_ns(trace: Trace, num_samples: int = SAMPLES_PER_TRACE) -> in
 class Engine:
     """Runs a trace step by step over a cache manager, a scheduler and an executor.
 
-    One loop turn is plan, execute, advance the clock, credit. An engine that jumps over steps
-    without decisions would replace the turn and nothing else, since the log holds decisions only.
+    One loop turn is plan, execute, advance the clock, credit. `sim.macro_steps` lets a turn take
+    many steps where nothing is decided; this one is the reference that it must agree with.
     """
 
     def __init__(
@@ -120,9 +120,10 @@ class Engine:
             num_events = len(self.log)
             plan = self._plan()
             if plan:
-                yield Later(self.env, self._wiring.executor.execute(plan), STEP_END_PRIORITY)
+                duration_ns, steps = self._run(plan)
+                yield Later(self.env, duration_ns, STEP_END_PRIORITY)
                 batch.now_ns = int(self.env.now)
-                batch.finish_step(plan)
+                batch.finish_step(plan, steps)
             elif batch.short_pool is not None and not batch.running:
                 batch.reject_head()
             elif len(self.log) == num_events:
@@ -144,6 +145,10 @@ class Engine:
         if manager.backing.counters() is not before:
             self._batch.record_migrations()
         return plan
+
+    def _run(self, plan: StepPlan) -> tuple[int, int]:
+        """Nanoseconds until the next plan, and the steps that are computed until then."""
+        return self._wiring.executor.execute(plan), 1
 
     def _note_ended(self) -> None:
         """Let clients whose request has ended send their next one; those may be refused at once."""

@@ -50,6 +50,16 @@ class Scheduler(ABC):
         del manager
         return ""
 
+    def is_quiet(self, batch: Batch) -> bool:
+        """Whether the next plans only give each running sequence one token, as the last one did.
+
+        Asked when every running sequence decodes in the last plan. What it says holds until
+        something arrives or ends, or there is no room for the next tokens. A policy that cannot
+        tell says no, and is asked for every plan.
+        """
+        del batch
+        return False
+
     @abstractmethod
     def plan(self, batch: Batch) -> StepPlan:
         """Admit, extend and preempt as needed, and say what the next step computes.

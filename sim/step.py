@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from allocator.backing import BackingCounters
     from sim.request import Sequence
 
@@ -77,3 +80,22 @@ class StepExecutor(Protocol):
 
     def execute(self, plan: StepPlan) -> int:
         """Nanoseconds that the step takes, at least 1."""
+
+
+@runtime_checkable
+class StepPricer(StepExecutor, Protocol):
+    """An executor that need not run a step to know its duration."""
+
+    def price_repeats(self, plan: StepPlan, repeats: int) -> NDArray[np.int64]:
+        """Nanoseconds of the steps that follow if the same sequences decode again and again.
+
+        Entry i is what `execute` says of a plan with the same decodes, one token longer each than
+        in entry i - 1, and nothing else: no chunks, and nothing that the backing was asked.
+
+        Args:
+            plan: The plan before the first of them; it has no chunks.
+            repeats: How many.
+
+        Returns:
+            int64, shape (repeats,), each at least 1.
+        """

@@ -98,6 +98,10 @@ class ContiguousManager(SlabsManager):
         for pool in self._pools:
             check(pool.num_live == len(self._held), f"a sequence has no row of {pool.name}")
 
+    def _growth_blocks(self) -> int:
+        """None: a second row would be a second block."""
+        return 0 if self._grows else super()._growth_blocks()
+
     def _refuse_second_row(self, held_tokens: int, tokens: int) -> None:
         """Raise OutOfMemoryError if a sequence would outgrow its row, whatever is free."""
         if held_tokens + tokens <= self._row_tokens:

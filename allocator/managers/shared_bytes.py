@@ -100,6 +100,16 @@ class SharedBytesManager(CacheManager):
         for sequence, had in zip(sequences, held, strict=True):
             self._tokens[sequence] = had + tokens
 
+    def sure_rounds(self, sequences: Sequence[int], most: int) -> int:
+        """See `CacheManager.sure_rounds`: as long as bytes last."""
+        round_bytes = len([self._tokens[s] for s in sequences]) * self.spec.bytes_per_token()
+        free = self._budget_bytes - self._used_bytes
+        return min(most, free // round_bytes) if round_bytes else most
+
+    def extend_in_rounds(self, sequences: Sequence[int], rounds: int) -> None:
+        """See `CacheManager.extend_in_rounds`: bytes have no order."""
+        self.extend_all(sequences, rounds)
+
     def release(self, sequence: int) -> None:
         """See `CacheManager.release`."""
         self._used_bytes -= self._sequence_bytes(self._tokens.pop(sequence))

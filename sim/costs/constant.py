@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from sim.step import StepPlan
 
 
@@ -19,3 +23,8 @@ class ConstantExecutor:
         """Nanoseconds of a step; see `sim.step.StepExecutor`."""
         del plan
         return self.step_ns
+
+    def price_repeats(self, plan: StepPlan, repeats: int) -> NDArray[np.int64]:
+        """Nanoseconds of the steps that follow; see `sim.step.StepPricer`."""
+        del plan
+        return np.full(repeats, self.step_ns, dtype=np.int64)

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from sim.step import Chunk, StepPlan
 
 NS_PER_S = 1_000_000_000
@@ -103,6 +107,23 @@ class RooflineExecutor:
         beside_ns = device.remap_beside.duration_ns(plan.maps_beside, plan.unmaps_beside)
         before_ns = device.remap.duration_ns(plan.maps, plan.unmaps)
         return max(1, round(before_ns + max(self._compute_ns(plan), beside_ns)))
+
+    def price_repeats(self, plan: StepPlan, repeats: int) -> NDArray[np.int64]:
+        """Nanoseconds of the steps that follow; see `sim.step.StepPricer`.
+
+        Only attention changes from step to step. The operations are those of `execute`, in its
+        order, so that every rounding is the same; what they add as 0.0 is left out.
+        """
+        device, model, num_decodes = self._device, self._model, len(plan.decodes)
+        growth = np.arange(1, repeats + 1, dtype=np.int64)
+        read = plan.decode_context_tokens + num_decodes * growth
+        bytes_s = read * model.kv_bytes_per_token / device.bytes_per_s
+        flops_s = read * model.attention_flops_per_pair / device.flops_per_s
+        attention_ns = np.maximum(bytes_s, flops_s) * NS_PER_S
+        fixed_ns = device.step_overhead_ns + self._weights_ns(num_decodes)
+        compute_ns = fixed_ns + attention_ns + self._state_ns(plan, num_decodes)
+        steps_ns: NDArray[np.int64] = np.maximum(1, np.rint(compute_ns).astype(np.int64))
+        return steps_ns
 
     def _compute_ns(self, plan: StepPlan) -> float:
         num_tokens = len(plan.decodes) + sum(chunk.tokens for chunk in plan.chunks)

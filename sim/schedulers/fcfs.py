@@ -48,6 +48,11 @@ class FcfsScheduler(Scheduler):
     def __init__(self, options: FcfsOptions) -> None:
         self._options = options
 
+    def is_quiet(self, batch: Batch) -> bool:
+        """See `Scheduler.is_quiet`: nobody can enter before something changes."""
+        may_enter = batch.waiting and batch.short_pool is None
+        return not may_enter or len(batch.running) >= self._options.max_seqs
+
     def plan(self, batch: Batch) -> StepPlan:
         """See `Scheduler.plan`."""
         plan = StepPlan()

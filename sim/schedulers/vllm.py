@@ -125,6 +125,14 @@ class VllmScheduler(Scheduler):
             )
         return ""
 
+    def is_quiet(self, batch: Batch) -> bool:
+        """See `Scheduler.is_quiet`; a head that asks by the chunk is asked again in every step."""
+        if batch.shares_prefixes:
+            return False
+        refused = self._reserves and batch.short_pool is not None
+        full = len(batch.running) >= self._options.max_num_seqs
+        return not batch.waiting or refused or full
+
     def plan(self, batch: Batch) -> StepPlan:
         """See `Scheduler.plan`."""
         draft = _Draft(self._options.max_num_batched_tokens)
