@@ -68,7 +68,7 @@ class EngineRun:
     def cell(self) -> Cell:
         """What the engine runs."""
         machine = _machine(self.model, self.pool_gib)
-        return Cell(machine, self.allocator, "fcfs", Slo(), NUM_SAMPLES)
+        return Cell(machine, self.allocator, "fcfs", Slo(), num_samples=NUM_SAMPLES)
 
     def digest(self) -> str:
         """SHA-256 (hex) of all that determines the result."""
