@@ -134,7 +134,7 @@ class CachedBlocks(PrefixSharing):
         if blocks.tokens + tokens <= blocks.calm_tokens:
             blocks.tokens += tokens
             self._live_tokens += tokens
-        else:
+        elif tokens:
             self._extend([blocks], tokens)
 
     def extend_all(self, sequences: Sequence[int], tokens: int) -> None:
@@ -142,7 +142,8 @@ class CachedBlocks(PrefixSharing):
         batch = [self._held[sequence] for sequence in sequences]
         if tokens < 0:
             raise ValueError("a sequence does not shrink")
-        self._extend(batch, tokens)
+        if tokens:
+            self._extend(batch, tokens)
 
     def trim(self, sequence: int) -> None:
         """See `PrefixSharing.trim`."""
