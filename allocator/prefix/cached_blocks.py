@@ -134,15 +134,16 @@ class CachedBlocks(PrefixSharing):
         if blocks.tokens + tokens <= blocks.calm_tokens:
             blocks.tokens += tokens
             self._live_tokens += tokens
-        else:
+        elif tokens:
             self._extend([blocks], tokens)
 
     def extend_all(self, sequences: Sequence[int], tokens: int) -> None:
-        """See `CacheManager.extend_all`; stale blocks of all are taken back first."""
+        """See `CacheManager.extend_all`; one after the other, as `extend`."""
         batch = [self._held[sequence] for sequence in sequences]
         if tokens < 0:
             raise ValueError("a sequence does not shrink")
-        self._extend(batch, tokens)
+        if tokens:
+            self._extend(batch, tokens)
 
     def trim(self, sequence: int) -> None:
         """See `PrefixSharing.trim`."""
@@ -234,16 +235,18 @@ class CachedBlocks(PrefixSharing):
             raise OutOfMemoryError("blocks", asked, free, largest=free)
 
     def _extend(self, batch: Sequence[SequenceBlocks], tokens: int) -> None:
-        """Extend all of some sequences, or raise."""
-        stale = Counter(block for blocks in batch for block in blocks.stale())
-        going = sum(self._pool.num_holders(block) == n for block, n in stale.items())
-        asked = sum(blocks.num_new(blocks.tokens + tokens) for blocks in batch)
-        free = self._pool.num_free
-        if asked > free + going:
-            raise OutOfMemoryError("blocks", asked, free, largest=free + going)
+        """Extend all of some sequences, each in its turn, or raise before the first."""
+        free, asked, going = self._pool.num_free, 0, 0
+        dropped: Counter[int] = Counter()
+        for blocks in batch:
+            for block in blocks.stale():
+                dropped[block] += 1
+                going += dropped[block] == self._pool.num_holders(block)
+            asked += blocks.num_new(blocks.tokens + tokens)
+            if asked > free + going:
+                raise OutOfMemoryError("blocks", asked, free, largest=free + going)
         for blocks in batch:
             self._trim(blocks)
-        for blocks in batch:
             self._grow(blocks, blocks.tokens + tokens)
         self._live_tokens += tokens * len(batch)
 

@@ -117,13 +117,13 @@ class ManagerMachine(RuleBasedStateMachine):
         sequences = sorted({self.any_sequence(choice) for choice in choices})
         twin: CacheManager = pickle.loads(pickle.dumps(self.manager))  # noqa: S301 - our own
         fits_one_by_one = grants(twin, sequences, tokens)
-        before = {sequence: self.handles(sequence) for sequence in sequences}
+        before = {sequence: self.staying_handles(sequence) for sequence in sequences}
         if not self.succeeds(lambda: self.manager.extend_all(sequences, tokens)):
             assert not fits_one_by_one
             return
         for sequence in sequences:
             self.tokens[sequence] += tokens
-            assert set(before[sequence]) <= set(self.handles(sequence))
+            assert before[sequence] <= set(self.handles(sequence))
         if fits_one_by_one:
             assert self.sizes(self.manager) == self.sizes(twin)
 
