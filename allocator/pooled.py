@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from allocator.cohort import BlockCohort
-from allocator.demand import Demand
+from allocator.demand import Demand, pages_by_pool
 from allocator.handle import HandleLayout
 from allocator.held import Held
 from allocator.integrity import check
@@ -50,11 +50,11 @@ class PooledManager(CacheManager):
         self._table = PageTable(layout, most_pages)
         self._pools, self._pool_of_group = self._build()
         self._cuts = list(zip(self._pool_of_group, self._shapes, self._is_state, strict=True))
-        self._pages_per_block, self._pages_of_state = self._pages_by_pool()
+        self._pages_per_block, self._pages_of_state = pages_by_pool(self._cuts, len(self._pools))
         self._block_bytes = self._bytes_of(self._pages_per_block)
         self._state_bytes = self._bytes_of(self._pages_of_state)
-        self._admission = self._demand(with_state=True)
-        self._growth = self._demand(with_state=False)
+        self._admission = Demand.of(self._cuts, len(self._pools), with_state=True)
+        self._growth = Demand.of(self._cuts, len(self._pools), with_state=False)
         self._held: dict[int, Held] = {}
         self._cohort = BlockCohort(self, self._held, spec.page_tokens)
         self._live_tokens = 0
@@ -68,13 +68,6 @@ class PooledManager(CacheManager):
     @abstractmethod
     def _build(self) -> tuple[Sequence[Pool], tuple[int, ...]]:
         """The pools, and the number of the pool that each group draws from."""
-
-    def _pages_by_pool(self) -> tuple[list[int], list[int]]:
-        """Pages that a block of all attention groups, and the state of a sequence, take by pool."""
-        per_block, of_state = [0] * len(self._pools), [0] * len(self._pools)
-        for pool, shape, is_state in self._cuts:
-            (of_state if is_state else per_block)[pool] += shape.pages_per_block
-        return per_block, of_state
 
     def admit(self, sequence: int, tokens: int, terms: Terms = NO_TERMS) -> None:
         """See `CacheManager.admit`."""
@@ -197,25 +190,6 @@ class PooledManager(CacheManager):
         """Bytes of so many pages of each pool."""
         pages = zip(self._pools, pages_by_pool, strict=True)
         return sum(count * pool.page_bytes for pool, count in pages)
-
-    def _demand(self, *, with_state: bool) -> Demand:
-        """What every block takes, and what the state takes once."""
-        of_state = self._pages_of_state if with_state else [0] * len(self._pools)
-        by_pool = enumerate(zip(self._pages_per_block, of_state, strict=True))
-        by_group = [
-            (
-                group,
-                pool,
-                0 if is_state else shape.pages_per_block,
-                shape.pages_per_block * is_state,
-            )
-            for group, (pool, shape, is_state) in enumerate(self._cuts)
-            if with_state or not is_state
-        ]
-        return Demand(
-            by_pool=tuple((pool, each, once) for pool, (each, once) in by_pool if each or once),
-            by_group=tuple(by_group),
-        )
 
     def _grow(self, sequence: int, held: Held, blocks: int) -> None:
         """Give a sequence so many more blocks."""

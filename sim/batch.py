@@ -213,10 +213,9 @@ class Batch:
             plan: What was computed.
             steps: How often its sequences decoded; 1 if there are chunks.
         """
-        if plan.together:
-            completed = self.decoding.advance(steps)
-        else:
-            completed = [s for s in plan.decodes if self._made_token_alone(s)]
+        apart = () if plan.together else plan.decodes
+        completed = self.decoding.advance(steps) if plan.together else []
+        completed += [sequence for sequence in apart if self._made_token_alone(sequence)]
         for chunk in plan.chunks:
             sequence = chunk.sequence
             sequence.computed_tokens += chunk.tokens
