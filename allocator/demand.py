@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from allocator.spec import PageShape
+
+    GroupCut = tuple[int, PageShape, bool]
+    """Pool that a cache group draws from, how it is cut, and whether it is state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +26,32 @@ class Demand:
     by_pool: tuple[tuple[int, int, int], ...]
     by_group: tuple[tuple[int, int, int, int], ...]
 
+    @classmethod
+    def of(cls, cuts: Sequence[GroupCut], num_pools: int, *, with_state: bool) -> Demand:
+        """What every block of tokens takes, and what the state of a sequence takes once."""
+        per_block, of_state = pages_by_pool(cuts, num_pools)
+        by_pool = enumerate(zip(per_block, of_state, strict=True))
+        once = [(pool, each, state * with_state) for pool, (each, state) in by_pool]
+        by_group = [
+            (group, pool, 0, shape.pages_per_block)
+            if is_state
+            else (group, pool, shape.pages_per_block, 0)
+            for group, (pool, shape, is_state) in enumerate(cuts)
+            if with_state or not is_state
+        ]
+        return cls(tuple(entry for entry in once if any(entry[1:])), tuple(by_group))
+
     def pages_by_pool(self, blocks: int, num_pools: int) -> list[int]:
         """Pages that so many blocks take of every pool."""
         pages = [0] * num_pools
         for pool, each, once in self.by_pool:
             pages[pool] = each * blocks + once
         return pages
+
+
+def pages_by_pool(cuts: Sequence[GroupCut], num_pools: int) -> tuple[list[int], list[int]]:
+    """Pages that a block of all attention groups, and the state of a sequence, take by pool."""
+    per_block, of_state = [0] * num_pools, [0] * num_pools
+    for pool, shape, is_state in cuts:
+        (of_state if is_state else per_block)[pool] += shape.pages_per_block
+    return per_block, of_state

@@ -6,10 +6,13 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from allocator.cohort import ListedCohort
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from allocator.backing import Backing
+    from allocator.cohort import Cohort
     from allocator.prefix.interface import Prefix
     from allocator.spec import CacheSpec
 
@@ -191,31 +194,9 @@ class CacheManager(ABC):
             ValueError: If tokens is negative.
         """
 
-    def sure_rounds(self, sequences: Sequence[int], most: int) -> int:
-        """Rounds of `extend_all(sequences, 1)` in which nothing happens but that pages are granted.
-
-        No call of them fails, no capacity moves, and the backing is asked for nothing. There may
-        be more such rounds than this says; a design that cannot tell says 0.
-
-        Args:
-            sequences: Admitted sequences, each at most once.
-            most: Rounds that are of interest.
-
-        Raises:
-            KeyError: If one is not admitted.
-        """
-        del sequences, most
-        return 0
-
-    def extend_in_rounds(self, sequences: Sequence[int], rounds: int) -> None:
-        """Leave all as so many calls of `extend_all(sequences, 1)` would, page by page.
-
-        Args:
-            sequences: Admitted sequences, each at most once.
-            rounds: Tokens for each, no more than `sure_rounds` says.
-        """
-        for _ in range(rounds):
-            self.extend_all(sequences, 1)
+    def new_cohort(self) -> Cohort:
+        """An empty cohort of this manager's sequences; there should be one at a time."""
+        return ListedCohort(self)
 
     @abstractmethod
     def release(self, sequence: int) -> None:

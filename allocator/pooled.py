@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from bisect import bisect_right
-from itertools import groupby
-from operator import itemgetter
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from allocator.demand import Demand
+from allocator.cohort import BlockCohort
+from allocator.demand import Demand, pages_by_pool
 from allocator.handle import HandleLayout
+from allocator.held import Held
 from allocator.integrity import check
 from allocator.interface import (
     NO_TERMS,
@@ -30,20 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from allocator.backing import Backing
+    from allocator.cohort import Cohort
     from allocator.pool import Pool
-    from allocator.run import Run
     from allocator.spec import CacheSpec, Granularity
-
-
-class Held:
-    """What one sequence holds: tokens, room for how many, and entries of each group as runs."""
-
-    __slots__ = ("entries", "room_tokens", "tokens")
-
-    def __init__(self, num_groups: int) -> None:
-        self.tokens = 0
-        self.room_tokens = 0  # a whole number of blocks, the same in every attention group
-        self.entries: list[list[Run]] = [[] for _ in range(num_groups)]
 
 
 class PooledManager(CacheManager):
@@ -64,12 +50,13 @@ class PooledManager(CacheManager):
         self._table = PageTable(layout, most_pages)
         self._pools, self._pool_of_group = self._build()
         self._cuts = list(zip(self._pool_of_group, self._shapes, self._is_state, strict=True))
-        self._pages_per_block, self._pages_of_state = self._pages_by_pool()
+        self._pages_per_block, self._pages_of_state = pages_by_pool(self._cuts, len(self._pools))
         self._block_bytes = self._bytes_of(self._pages_per_block)
         self._state_bytes = self._bytes_of(self._pages_of_state)
-        self._admission = self._demand(with_state=True)
-        self._growth = self._demand(with_state=False)
+        self._admission = Demand.of(self._cuts, len(self._pools), with_state=True)
+        self._growth = Demand.of(self._cuts, len(self._pools), with_state=False)
         self._held: dict[int, Held] = {}
+        self._cohort = BlockCohort(self, self._held, spec.page_tokens)
         self._live_tokens = 0
         self._granted_bytes = 0
         self._peak_granted_bytes = 0
@@ -81,13 +68,6 @@ class PooledManager(CacheManager):
     @abstractmethod
     def _build(self) -> tuple[Sequence[Pool], tuple[int, ...]]:
         """The pools, and the number of the pool that each group draws from."""
-
-    def _pages_by_pool(self) -> tuple[list[int], list[int]]:
-        """Pages that a block of all attention groups, and the state of a sequence, take by pool."""
-        per_block, of_state = [0] * len(self._pools), [0] * len(self._pools)
-        for pool, shape, is_state in self._cuts:
-            (of_state if is_state else per_block)[pool] += shape.pages_per_block
-        return per_block, of_state
 
     def admit(self, sequence: int, tokens: int, terms: Terms = NO_TERMS) -> None:
         """See `CacheManager.admit`."""
@@ -132,35 +112,10 @@ class PooledManager(CacheManager):
             held.tokens += tokens
         self._live_tokens += tokens * len(batch)
 
-    def sure_rounds(self, sequences: Sequence[int], most: int) -> int:
-        """See `CacheManager.sure_rounds`: as long as free pages last, counted by blocks."""
-        batch = [self._held[sequence] for sequence in sequences]
-        unused = np.array([held.room_tokens - held.tokens for held in batch], dtype=np.int64)
-        size, blocks = self.spec.page_tokens, self._growth_blocks()
-
-        def blocks_of(rounds: int) -> int:
-            """Blocks that all of them need for so many tokens more."""
-            return int(np.maximum(0, -((unused - rounds) // size)).sum())
-
-        if blocks_of(most) <= blocks:
-            return most
-        return bisect_right(range(most), blocks, key=blocks_of) - 1
-
-    def extend_in_rounds(self, sequences: Sequence[int], rounds: int) -> None:
-        """See `CacheManager.extend_in_rounds`; blocks are dealt round by round."""
-        batch = [(number, self._held[number]) for number in sequences]
-        size = self.spec.page_tokens
-        due = sorted(
-            (round_number, place)
-            for place, (_, held) in enumerate(batch)
-            for round_number in range(held.room_tokens - held.tokens, rounds, size)
-        )
-        if due:
-            grouped = groupby(due, itemgetter(0))
-            self._grow_in_rounds([[batch[place] for _, place in part] for _, part in grouped])
-        for _, held in batch:
-            held.tokens += rounds
-        self._live_tokens += rounds * len(batch)
+    def new_cohort(self) -> Cohort:
+        """See `CacheManager.new_cohort`."""
+        self._cohort = BlockCohort(self, self._held, self.spec.page_tokens)
+        return self._cohort
 
     def release(self, sequence: int) -> None:
         """See `CacheManager.release`."""
@@ -201,6 +156,7 @@ class PooledManager(CacheManager):
         """See `CacheManager.check_integrity`."""
         self.backing.check_integrity()
         self._table.check_integrity()
+        self._cohort.check_integrity()
         for pool in self._pools:
             pool.check_integrity()
         held_pages = self._check_sequences()
@@ -235,25 +191,6 @@ class PooledManager(CacheManager):
         pages = zip(self._pools, pages_by_pool, strict=True)
         return sum(count * pool.page_bytes for pool, count in pages)
 
-    def _demand(self, *, with_state: bool) -> Demand:
-        """What every block takes, and what the state takes once."""
-        of_state = self._pages_of_state if with_state else [0] * len(self._pools)
-        by_pool = enumerate(zip(self._pages_per_block, of_state, strict=True))
-        by_group = [
-            (
-                group,
-                pool,
-                0 if is_state else shape.pages_per_block,
-                shape.pages_per_block * is_state,
-            )
-            for group, (pool, shape, is_state) in enumerate(self._cuts)
-            if with_state or not is_state
-        ]
-        return Demand(
-            by_pool=tuple((pool, each, once) for pool, (each, once) in by_pool if each or once),
-            by_group=tuple(by_group),
-        )
-
     def _grow(self, sequence: int, held: Held, blocks: int) -> None:
         """Give a sequence so many more blocks."""
         del sequence  # for managers that keep sequences apart
@@ -271,17 +208,15 @@ class PooledManager(CacheManager):
             total += blocks
         self._count_granted(total, 0)
 
-    def _grow_in_rounds(self, rounds: Sequence[Sequence[tuple[int, Held]]]) -> None:
-        """Give (sequence, what it holds) a block each, round by round, group by group.
+    def grow_in_rounds(self, rounds: Sequence[Sequence[tuple[int, Held]]]) -> None:
+        """Give (sequence, what it holds) a block each, round by round, group by group, or raise.
 
         Pools hand out the same pages whether they are asked once or several times.
         """
         total = sum(map(len, rounds))
         self._find_room(total, self._growth)
         for number, _, _ in self._growth.by_pool:
-            cuts = [
-                (group, each) for group, pool, each, _ in self._growth.by_group if pool == number
-            ]
+            cuts = [(g, each) for g, pool, each, _ in self._growth.by_group if pool == number]
             shares = [
                 (held.entries[group], each)
                 for members in rounds
@@ -295,10 +230,14 @@ class PooledManager(CacheManager):
                 held.room_tokens += self.spec.page_tokens
         self._count_granted(total, 0)
 
-    def _growth_blocks(self) -> int:
+    def growth_blocks(self) -> int:
         """Blocks that running sequences can gain while nothing moves: those of free pages."""
-        free = [self._pools[n].num_free // each for n, each, _ in self._growth.by_pool if each]
+        free = [self._pools[n].num_free // each for n, each, _ in self._growth.by_pool]
         return min(free, default=UNBOUNDED_TOKENS)
+
+    def count_tokens(self, tokens: int) -> None:
+        """So many tokens more have room, by a cohort."""
+        self._live_tokens += tokens
 
     def _find_room(self, blocks: int, demand: Demand) -> None:
         """See to it that every pool has the pages of so many blocks free, or raise."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from allocator.interface import NO_TERMS, UNBOUNDED_TOKENS, OutOfMemoryError, Terms
 from allocator.prefix.interface import PrefixSharing
+from sim.decoding import PLACE, Decoding
 from sim.event_log import NO_SUBJECT, EventKind, RejectionReason
 from sim.queue import ArrivalQueue
 from sim.request import Sequence, content_of
@@ -28,6 +29,7 @@ class Batch:
         now_ns: The present; the engine sets it before it asks for a plan.
         waiting: Sequences without pages, in the order of the scheduler's policy.
         running: Sequences with pages, in order of admission.
+        decoding: Those of them that owe nothing, and are not extended on their own just now.
         short_pool: Number of the pool that refused the head of the queue; None once pages have
             been released since, so that trying again makes sense.
         num_ended: Requests completed or rejected.
@@ -57,7 +59,9 @@ class Batch:
         self.short_pool: int | None = None
         self.num_ended = 0
         self._num_changes = 0  # admissions and releases
+        self._num_admissions = 0
         self._manager = manager
+        self.decoding = Decoding(manager.new_cohort())
         self._sharing = manager if isinstance(manager, PrefixSharing) else None
         self.checkpoint_tokens = 0 if self._sharing is None else self._sharing.checkpoint_tokens
         self._control = control
@@ -145,6 +149,8 @@ class Batch:
         self.short_pool = None
         self.running.append(self.waiting.leave())
         self._num_changes += 1
+        self._num_admissions += 1
+        head.place = self._num_admissions
         self._record(EventKind.ADMISSION, head, tokens, head.preemptions)
         if terms.prefix is not None and terms.prefix.tokens:
             head.computed_tokens = terms.prefix.tokens
@@ -153,6 +159,7 @@ class Batch:
 
     def extend(self, sequence: Sequence, tokens: int = 1) -> bool:
         """Give a running sequence room for the tokens it is about to feed; False if refused."""
+        self._part(sequence)
         if self._sharing is not None:
             self._sharing.trim(sequence.request_id)
         try:
@@ -162,32 +169,23 @@ class Batch:
             return False
         return True
 
-    def extend_all(self, sequences: list[Sequence], blamed: Sequence | None = None) -> bool:
-        """Give running sequences room for the token each is about to feed; False if for not all.
+    def extend_decoding(self, blamed: Sequence | None = None) -> bool:
+        """Give all that decode room for the token each is about to feed; False if not for all.
 
         Nothing has changed then. The failure counts as that of who is blamed; without one it does
         not count, and who is refused shows when they are extended one by one.
         """
         try:
-            self._manager.extend_all([sequence.request_id for sequence in sequences], 1)
+            self.decoding.cohort.extend()
         except OutOfMemoryError as error:
             if blamed is not None:
                 self._refused(blamed, error)
             return False
         return True
 
-    def sure_steps(self, sequences: list[Sequence], most: int) -> int:
-        """Steps, up to `most`, in which each can feed a token and memory only grants pages."""
-        numbers = [sequence.request_id for sequence in sequences]
-        return self._manager.sure_rounds(numbers, most)
-
-    def extend_for_steps(self, sequences: list[Sequence], steps: int) -> None:
-        """Give running sequences room for the tokens of so many steps; see `sure_steps`."""
-        numbers = [sequence.request_id for sequence in sequences]
-        self._manager.extend_in_rounds(numbers, steps)
-
     def preempt(self, sequence: Sequence) -> None:
         """Take a running sequence's pages and let it wait again, to recompute."""
+        self._part(sequence)
         self.running.remove(sequence)
         self._release(sequence)
         self._record(EventKind.PREEMPTION, sequence, sequence.computed_tokens, sequence.made_tokens)
@@ -198,6 +196,7 @@ class Batch:
 
     def reject_running(self, sequence: Sequence) -> None:
         """Refuse a running sequence that has outgrown all of memory."""
+        self._part(sequence)
         self.running.remove(sequence)
         self._release(sequence)
         self._reject(sequence, RejectionReason.OUTGREW)
@@ -214,20 +213,16 @@ class Batch:
             plan: What was computed.
             steps: How often its sequences decoded; 1 if there are chunks.
         """
-        completed = []
-        for sequence in plan.decodes:
-            sequence.computed_tokens += steps
-            sequence.made_tokens += steps
-            if sequence.made_tokens == sequence.output_tokens:
-                completed.append(sequence)
+        apart = () if plan.together else plan.decodes
+        completed = self.decoding.advance(steps) if plan.together else []
+        completed += [sequence for sequence in apart if self._made_token_alone(sequence)]
         for chunk in plan.chunks:
             sequence = chunk.sequence
             sequence.computed_tokens += chunk.tokens
             if sequence.owed_tokens == 0 and self._make_token_after_prompt(sequence):
                 completed.append(sequence)
         if len(completed) > 1 and plan.chunks:
-            place = {sequence: number for number, sequence in enumerate(self.running)}
-            completed.sort(key=place.__getitem__)
+            completed.sort(key=PLACE)
         for sequence in completed:
             self._complete(sequence)
 
@@ -253,8 +248,25 @@ class Batch:
         """The step that computes the last owed token also makes a token; True if it is the last."""
         if sequence.made_tokens == 0:
             self._record(EventKind.FIRST_TOKEN, sequence)
+        return self._make_token(sequence)
+
+    def _made_token_alone(self, sequence: Sequence) -> bool:
+        """Credit a sequence that was extended on its own with a token; True if it is the last."""
+        sequence.computed_tokens += 1
+        return self._make_token(sequence)
+
+    def _make_token(self, sequence: Sequence) -> bool:
+        """Credit a sequence with a token; True if it is the last, else it decodes with the rest."""
         sequence.made_tokens += 1
-        return sequence.made_tokens == sequence.output_tokens
+        if sequence.made_tokens == sequence.output_tokens:
+            return True
+        self.decoding.join(sequence)
+        return False
+
+    def _part(self, sequence: Sequence) -> None:
+        """Let a sequence decode on its own, or not at all."""
+        if sequence.last_round is not None:
+            self.decoding.leave(sequence)
 
     def _complete(self, sequence: Sequence) -> None:
         self.running.remove(sequence)

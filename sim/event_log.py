@@ -8,17 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from array import array
 from dataclasses import asdict, dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING
+from weakref import finalize
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 NUM_COLUMNS = 6
+NO_ROWS = np.zeros((0, NUM_COLUMNS), dtype=np.int64)
+BLOCK_ROWS = 1 << 16
+"""Rows that are written out together: 3 MiB."""
+
 NO_SUBJECT = -1
 
 
@@ -97,11 +106,17 @@ class LogHeader:
 
 
 class EventLog:
-    """Rows in order of time; the only source of metrics."""
+    """Rows in order of time; the only source of metrics.
+
+    Rows go to a temporary file in blocks, so memory does not grow with the length of a run; short
+    logs never leave memory. What reads all rows reads them block by block, but for `table`.
+    """
 
     def __init__(self, header: LogHeader) -> None:
         self.header = header
         self._cells = array("q")
+        self._file: IO[bytes] | None = None  # the blocks before
+        self._num_blocks = 0
 
     @classmethod
     def from_table(cls, header: LogHeader, table: NDArray[np.int64]) -> EventLog:
@@ -113,27 +128,67 @@ class EventLog:
     def append(self, time_ns: int, kind: EventKind, subject: int, *values: int) -> None:
         """Add a row; up to three values, the rest are 0."""
         self._cells.extend((time_ns, kind, subject, *values, *(0,) * (3 - len(values))))
+        if len(self._cells) == BLOCK_ROWS * NUM_COLUMNS:
+            self._write_block()
 
     def __len__(self) -> int:
-        return len(self._cells) // NUM_COLUMNS
+        return self._num_blocks * BLOCK_ROWS + len(self._cells) // NUM_COLUMNS
+
+    def blocks(self) -> Iterator[NDArray[np.int64]]:
+        """All rows in order, some at a time, int64, shape (rows, 6) each; none is empty."""
+        for number in range(self._num_blocks):
+            yield self._read_block(number)
+        if self._cells:
+            yield np.array(self._cells, dtype=np.int64).reshape(-1, NUM_COLUMNS)
 
     def table(self) -> NDArray[np.int64]:
         """All rows, int64, shape (rows, 6), read-only."""
-        table = np.array(self._cells, dtype=np.int64).reshape(-1, NUM_COLUMNS)
+        table = np.concatenate([NO_ROWS, *self.blocks()])
         table.flags.writeable = False
         return table
 
     def of(self, kind: EventKind) -> NDArray[np.int64]:
         """The rows of one kind, int64, shape (rows, 6)."""
-        table = self.table()
-        rows: NDArray[np.int64] = table[table[:, 1] == kind]
-        return rows
+        return np.concatenate([NO_ROWS, *(rows[rows[:, 1] == kind] for rows in self.blocks())])
 
     def to_bytes(self) -> bytes:
         """Header and rows as bytes, the same on every machine."""
-        header = json.dumps(asdict(self.header), sort_keys=True).encode()
-        return header + b"\n" + self.table().astype("<i8").tobytes()
+        return b"".join(self._parts())
 
     def sha256(self) -> str:
         """SHA-256 (hex) of `to_bytes`."""
-        return hashlib.sha256(self.to_bytes()).hexdigest()
+        digest = hashlib.sha256()
+        for part in self._parts():
+            digest.update(part)
+        return digest.hexdigest()
+
+    def __getstate__(self) -> tuple[LogHeader, NDArray[np.int64]]:
+        """A log that travels to another process travels whole."""
+        return self.header, self.table()
+
+    def __setstate__(self, state: tuple[LogHeader, NDArray[np.int64]]) -> None:
+        header, table = state
+        self.__init__(header)  # type: ignore[misc] # as a new one
+        self._cells.frombytes(table.tobytes())
+
+    def _parts(self) -> Iterator[bytes]:
+        yield json.dumps(asdict(self.header), sort_keys=True).encode() + b"\n"
+        for rows in self.blocks():
+            yield rows.astype("<i8").tobytes()
+
+    def _write_block(self) -> None:
+        if self._file is None:
+            self._file = TemporaryFile()  # noqa: SIM115 - it lives as long as the log
+            finalize(self, self._file.close)
+        self._file.seek(0, os.SEEK_END)
+        self._cells.tofile(self._file)
+        self._num_blocks += 1
+        self._cells = array("q")
+
+    def _read_block(self, number: int) -> NDArray[np.int64]:
+        if self._file is None:
+            raise ValueError(f"block {number} was never written")
+        size = BLOCK_ROWS * NUM_COLUMNS
+        self._file.seek(number * size * NO_ROWS.itemsize)
+        cells = np.fromfile(self._file, dtype=np.int64, count=size)
+        return cells.reshape(-1, NUM_COLUMNS)

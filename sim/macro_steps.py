@@ -48,9 +48,10 @@ class MacroStepEngine(Engine):
             ends_ns = duration_ns + np.cumsum(pricer.price_repeats(plan, repeats))
             wait_ns = self.env.peek() - self.env.now
             repeats = min(repeats, int(np.searchsorted(ends_ns, wait_ns)) + 1)
-            repeats = batch.sure_steps(plan.decodes, repeats)
+            cohort = batch.decoding.cohort
+            repeats = cohort.sure_rounds(repeats)
             if repeats:
-                batch.extend_for_steps(plan.decodes, repeats)
+                cohort.extend_in_rounds(repeats)
                 return int(ends_ns[repeats - 1]), steps + repeats
         return duration_ns, steps
 
@@ -59,11 +60,10 @@ class MacroStepEngine(Engine):
 
         If the following steps are no shorter than this one, the next event comes within these.
         """
-        if plan.chunks or len(plan.decodes) < len(self._batch.running):
+        if plan.chunks or not plan.together or len(plan.decodes) < len(self._batch.running):
             return 0
         left_ns = self.env.peek() - self.env.now - duration_ns
         if left_ns <= 0:
             return 0
         until_event = min(MOST_STEPS, left_ns // duration_ns + 1)
-        owed = min(sequence.output_tokens - sequence.made_tokens for sequence in plan.decodes)
-        return int(min(until_event, owed - 1))
+        return int(min(until_event, self._batch.decoding.rounds_to_first_end() - 1))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from allocator.prefix.content import Content
+from allocator.rounds import STANDING
 
 if TYPE_CHECKING:
+    from allocator.rounds import Rounds
     from traces.record import Request
 
 
@@ -26,14 +28,19 @@ class Sequence:
         made_tokens: Output tokens made so far.
         preemptions: Times it lost its pages.
         failed_allocations: Allocations for it that failed.
+        place: Number of its admission, by which running sequences are in order.
+        last_round: While it decodes among others, the round that makes its last token, else None.
     """
 
     __slots__ = (
-        "computed_tokens",
+        "_computed_tokens",
+        "_made_tokens",
+        "_rounds",
         "content",
         "failed_allocations",
-        "made_tokens",
+        "last_round",
         "output_tokens",
+        "place",
         "preemptions",
         "request",
         "request_id",
@@ -45,11 +52,39 @@ class Sequence:
         self.request_id = request.request_id
         self.content: Content | None = None
         self.output_tokens = request.output_tokens
-        self.computed_tokens = 0
+        self._computed_tokens = 0  # beside the rounds it follows
         self.target_tokens = request.prompt_tokens
-        self.made_tokens = 0
+        self._made_tokens = 0  # the same
+        self._rounds = STANDING
+        self.place = 0
+        self.last_round: int | None = None
         self.preemptions = 0
         self.failed_allocations = 0
+
+    @property
+    def computed_tokens(self) -> int:
+        """Tokens whose KV and state exist."""
+        return self._computed_tokens + self._rounds.count
+
+    @computed_tokens.setter
+    def computed_tokens(self, tokens: int) -> None:
+        self._computed_tokens = tokens - self._rounds.count
+
+    @property
+    def made_tokens(self) -> int:
+        """Output tokens made so far."""
+        return self._made_tokens + self._rounds.count
+
+    @made_tokens.setter
+    def made_tokens(self, tokens: int) -> None:
+        self._made_tokens = tokens - self._rounds.count
+
+    def follow(self, rounds: Rounds) -> None:
+        """Let computed and made tokens rise with a count of rounds from now on."""
+        behind = self._rounds.count - rounds.count
+        self._computed_tokens += behind
+        self._made_tokens += behind
+        self._rounds = rounds
 
     @property
     def total_tokens(self) -> int:

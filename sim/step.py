@@ -35,6 +35,7 @@ class StepPlan:
     Attributes:
         decodes: Sequences that make one token each.
         decode_context_tokens: Tokens that those sequences attend to, in all.
+        together: Whether they are all that decode, given room together: see `sim.decoding`.
         chunks: Parts of prompts.
         maps: Mappings of physical memory made for the step.
         unmaps: Mappings taken away for the step.
@@ -46,6 +47,7 @@ class StepPlan:
 
     decodes: list[Sequence] = field(default_factory=list)
     decode_context_tokens: int = 0
+    together: bool = False
     chunks: list[Chunk] = field(default_factory=list)
     maps: int = 0
     unmaps: int = 0

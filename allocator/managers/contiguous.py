@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from allocator.backing import Backing
+    from allocator.held import Held
     from allocator.spec import CacheGroup, CacheSpec
 
 USUAL_TOKENS = 8192
@@ -98,9 +99,15 @@ class ContiguousManager(SlabsManager):
         for pool in self._pools:
             check(pool.num_live == len(self._held), f"a sequence has no row of {pool.name}")
 
-    def _growth_blocks(self) -> int:
-        """None: a second row would be a second block."""
-        return 0 if self._grows else super()._growth_blocks()
+    def grow_in_rounds(self, rounds: Sequence[Sequence[tuple[int, Held]]]) -> None:
+        """Refuse: a second row would be a second block."""
+        for _, held in rounds[0] if self._grows else ():
+            self._refuse_second_row(held.tokens, 1)
+        super().grow_in_rounds(rounds)
+
+    def growth_blocks(self) -> int:
+        """None."""
+        return 0 if self._grows else super().growth_blocks()
 
     def _refuse_second_row(self, held_tokens: int, tokens: int) -> None:
         """Raise OutOfMemoryError if a sequence would outgrow its row, whatever is free."""

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from allocator.backing import Backing
+    from allocator.held import Held
     from allocator.interface import Usage
-    from allocator.pooled import Held
     from allocator.spec import CacheSpec
 
 MIB = 1 << 20
@@ -138,19 +138,19 @@ class JengaManager(SharedSpansManager):
         for sequence, held, blocks in growing:
             self._grow(sequence, held, blocks)
 
-    def _grow_in_rounds(self, rounds: Sequence[Sequence[tuple[int, Held]]]) -> None:
+    def grow_in_rounds(self, rounds: Sequence[Sequence[tuple[int, Held]]]) -> None:
         """One round after the other: large pages are opened on the way."""
         for members in rounds:
             self._find_room(len(members), self._growth)
             self._grow_all([(sequence, held, 1) for sequence, held in members])
 
-    def _growth_blocks(self) -> int:
+    def growth_blocks(self) -> int:
         """Beside free pages, a single growing group can have those of every free large page.
 
         Several groups could open large pages before one another; what is free in them is sure.
         """
         if len(self._growth.by_pool) != 1:
-            return super()._growth_blocks()
+            return super().growth_blocks()
         ((number, each, _),) = self._growth.by_pool
         pool = self._pools[number]
         in_store = self._store.num_free_granules * pool.geometry.pages_per_span

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from allocator.cohort import Cohort
 from allocator.handle import HandleLayout
 from allocator.integrity import check
 from allocator.interface import (
@@ -32,6 +33,50 @@ class SharedBytesOptions:
     """`shared-bytes` has no options."""
 
 
+class ByteCohort(Cohort):
+    """Bytes have no order, so a round is one number."""
+
+    def __init__(self, manager: SharedBytesManager, tokens: dict[int, int]) -> None:
+        self._manager = manager
+        self._tokens = tokens
+        self._members: set[int] = set()
+        self._num_rounds = 0
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens that its members have beside those that are listed."""
+        return self._num_rounds * len(self._members)
+
+    def join(self, sequence: int, rank: int) -> None:
+        """See `Cohort.join`."""
+        del rank
+        self._tokens[sequence] -= self._num_rounds
+        self._members.add(sequence)
+
+    def leave(self, sequence: int) -> None:
+        """See `Cohort.leave`."""
+        self._members.remove(sequence)
+        self._tokens[sequence] += self._num_rounds
+
+    def extend(self) -> None:
+        """See `Cohort.extend`."""
+        self.extend_in_rounds(1)
+
+    def sure_rounds(self, most: int) -> int:
+        """See `Cohort.sure_rounds`: as long as bytes last."""
+        round_bytes = len(self._members) * self._manager.spec.bytes_per_token()
+        return min(most, self._manager.free_bytes // round_bytes) if round_bytes else most
+
+    def extend_in_rounds(self, rounds: int) -> None:
+        """See `Cohort.extend_in_rounds`."""
+        self._manager.use(rounds * len(self._members) * self._manager.spec.bytes_per_token())
+        self._num_rounds += rounds
+
+    def check_integrity(self) -> None:
+        """See `Cohort.check_integrity`."""
+        check(self._members <= self._tokens.keys(), "a cohort's member is gone")
+
+
 class SharedBytesManager(CacheManager):
     """Grants a sequence exactly tokens x KV bytes + state bytes; no page rounding anywhere.
 
@@ -53,7 +98,8 @@ class SharedBytesManager(CacheManager):
         backing.map(slab, 0, backing.num_granules)
         extents = (self._budget_bytes // self._sequence_bytes(1) + 1) * len(spec.groups)
         self._table = PageTable(HandleLayout.for_table(1, extents), [extents])
-        self._tokens: dict[int, int] = {}
+        self._tokens: dict[int, int] = {}  # of members of the cohort beside its rounds
+        self._cohort = ByteCohort(self, self._tokens)
         self._extents: dict[int, list[Run]] = {}  # one extent a group
         self._free_extents: list[list[Run]] = []
         self._used_bytes = 0
@@ -76,7 +122,7 @@ class SharedBytesManager(CacheManager):
         if tokens < 1:
             raise ValueError("a sequence is admitted with at least one token")
         self._meet(terms, tokens)
-        self._use(self._sequence_bytes(tokens))
+        self.use(self._sequence_bytes(tokens))
         self._tokens[sequence] = tokens
         count = len(self.spec.groups)
         unused = [(len(self._extents) * count, count)]
@@ -88,7 +134,7 @@ class SharedBytesManager(CacheManager):
         held = self._tokens[sequence]
         if tokens < 0:
             raise ValueError("a sequence does not shrink")
-        self._use(tokens * self.spec.bytes_per_token())
+        self.use(tokens * self.spec.bytes_per_token())
         self._tokens[sequence] = held + tokens
 
     def extend_all(self, sequences: Sequence[int], tokens: int) -> None:
@@ -96,19 +142,14 @@ class SharedBytesManager(CacheManager):
         held = [self._tokens[sequence] for sequence in sequences]
         if tokens < 0:
             raise ValueError("a sequence does not shrink")
-        self._use(len(held) * tokens * self.spec.bytes_per_token())
+        self.use(len(held) * tokens * self.spec.bytes_per_token())
         for sequence, had in zip(sequences, held, strict=True):
             self._tokens[sequence] = had + tokens
 
-    def sure_rounds(self, sequences: Sequence[int], most: int) -> int:
-        """See `CacheManager.sure_rounds`: as long as bytes last."""
-        round_bytes = len([self._tokens[s] for s in sequences]) * self.spec.bytes_per_token()
-        free = self._budget_bytes - self._used_bytes
-        return min(most, free // round_bytes) if round_bytes else most
-
-    def extend_in_rounds(self, sequences: Sequence[int], rounds: int) -> None:
-        """See `CacheManager.extend_in_rounds`: bytes have no order."""
-        self.extend_all(sequences, rounds)
+    def new_cohort(self) -> Cohort:
+        """See `CacheManager.new_cohort`."""
+        self._cohort = ByteCohort(self, self._tokens)
+        return self._cohort
 
     def release(self, sequence: int) -> None:
         """See `CacheManager.release`."""
@@ -139,7 +180,9 @@ class SharedBytesManager(CacheManager):
         self.backing.check_integrity()
         self._table.check_integrity()
         used = sum(self._sequence_bytes(tokens) for tokens in self._tokens.values())
+        used += self._cohort.num_tokens * self.spec.bytes_per_token()
         check(used == self._used_bytes <= self._budget_bytes, "used bytes are miscounted")
+        self._cohort.check_integrity()
         check(self._extents.keys() == self._tokens.keys(), "a sequence lacks its extents")
         held = [pages_of_runs(runs) for runs in self._extents.values()]
         free = [pages_of_runs(runs) for runs in self._free_extents]
@@ -158,11 +201,17 @@ class SharedBytesManager(CacheManager):
         self._check_free(room_bytes + int(terms.margin * self._budget_bytes))
 
     def _check_free(self, size_bytes: int) -> None:
-        free = self._budget_bytes - self._used_bytes
+        free = self.free_bytes
         if size_bytes > free:
             raise OutOfMemoryError("bytes", size_bytes, free, largest=free)
 
-    def _use(self, size_bytes: int) -> None:
+    @property
+    def free_bytes(self) -> int:
+        """Bytes that nobody uses."""
+        return self._budget_bytes - self._used_bytes
+
+    def use(self, size_bytes: int) -> None:
+        """Count bytes as used, or raise OutOfMemoryError."""
         self._check_free(size_bytes)
         self._used_bytes += size_bytes
         self._peak_bytes = max(self._peak_bytes, self._used_bytes)

@@ -90,10 +90,10 @@ class TwoEndedManager(ByKindManager):
         holes = any(pool.num_free for pool in self._pools)
         check(not (self._is_eager and holes), "eager compaction has left a hole")
 
-    def _growth_blocks(self) -> int:
+    def growth_blocks(self) -> int:
         """Beside its holes the KV pool has the gap: its edge rises without a copy."""
         if not self._growth.by_pool:
-            return super()._growth_blocks()
+            return super().growth_blocks()
         ((number, each, _),) = self._growth.by_pool
         pool = self._pools[number]
         return (pool.num_free + self._gap_bytes() // pool.page_bytes) // each

@@ -68,10 +68,8 @@ class FcfsScheduler(Scheduler):
 
     def _plan_decodes(self, batch: Batch, plan: StepPlan) -> bool:
         """Extend every decoding sequence by one token; True if somebody was preempted."""
-        decoding = [s for s in batch.running if s.computed_tokens >= s.target_tokens]
-        if batch.extend_all(decoding):
-            plan.decodes = decoding
-            plan.decode_context_tokens = sum(s.computed_tokens for s in decoding) + len(decoding)
+        if batch.extend_decoding():
+            batch.decoding.enter(plan)
             return False
         return self._extend_one_by_one(batch, plan)
 

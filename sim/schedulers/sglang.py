@@ -126,13 +126,11 @@ class SglangScheduler(Scheduler):
     def _plan_decodes(self, batch: Batch, plan: StepPlan) -> None:
         """Let everybody make a token, after retracting whom memory has no room for."""
         ranked = sorted(batch.running, key=_rank_to_stay)
-        if batch.extend_all(batch.running, blamed=ranked[0]):
+        if batch.extend_decoding(blamed=ranked[0]):
             self._ratio = max(self._least_ratio, self._ratio - self._decay)
         else:
             self._retract(batch, ranked)
-        plan.decodes = list(batch.running)
-        contexts = (sequence.computed_tokens + 1 for sequence in plan.decodes)
-        plan.decode_context_tokens = sum(contexts)
+        batch.decoding.enter(plan)
 
     def _retract(self, batch: Batch, ranked: list[Sequence]) -> None:
         """Retract from the front of a ranking until there is room for the rest."""
@@ -141,7 +139,7 @@ class SglangScheduler(Scheduler):
                 batch.reject_running(victim)  # alone it has outgrown memory
                 return
             batch.preempt(victim)
-            if batch.extend_all(batch.running, blamed=ranked[number + 1]):
+            if batch.extend_decoding(blamed=ranked[number + 1]):
                 break
         made = sum(sequence.made_tokens for sequence in batch.running)
         soon = RETRACT_STEPS * len(batch.running)

@@ -172,11 +172,9 @@ class VllmScheduler(Scheduler):
         running = batch.running
         if batch.shares_prefixes or len(running) > draft.budget:
             return False
-        decoding = all(sequence.computed_tokens >= sequence.target_tokens for sequence in running)
-        if not decoding or not batch.extend_all(running):
+        if len(batch.decoding.members) < len(running) or not batch.extend_decoding():
             return False
-        for sequence in running:
-            draft.add(sequence, 1)
+        draft.add_decoding(len(running))
         return True
 
     def _schedule_waiting(self, batch: Batch, draft: _Draft) -> None:
@@ -237,11 +235,17 @@ class VllmScheduler(Scheduler):
 class _Draft:
     """Tokens by sequence, in the order of the plan, and what is left of the budget."""
 
-    __slots__ = ("_tokens", "budget")
+    __slots__ = ("_together", "_tokens", "budget")
 
     def __init__(self, budget: int) -> None:
         self.budget = budget
         self._tokens: dict[Sequence, int] = {}
+        self._together = False  # all that decode do
+
+    def add_decoding(self, count: int) -> None:
+        """All that decode, so many, get a token."""
+        self._together = True
+        self.budget -= count
 
     def add(self, sequence: Sequence, tokens: int) -> None:
         self._tokens[sequence] = tokens
@@ -256,6 +260,8 @@ class _Draft:
     def plan(self, batch: Batch) -> StepPlan:
         """The step, with its chunks logged."""
         plan = StepPlan()
+        if self._together:
+            batch.decoding.enter(plan)
         for sequence, tokens in self._tokens.items():
             computed_tokens = sequence.computed_tokens
             if computed_tokens >= sequence.target_tokens:

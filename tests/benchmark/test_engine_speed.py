@@ -10,6 +10,7 @@ from allocator.spec import CacheGroup, CacheKind, CacheSpec
 from sim.costs.constant import ConstantExecutor
 from sim.engine import Engine, Wiring
 from sim.event_log import EventKind, EventLog
+from sim.macro_steps import MacroStepEngine
 from sim.schedulers.fcfs import FcfsOptions, FcfsScheduler
 from traces.record import Trace
 
@@ -19,19 +20,20 @@ SPEC = CacheSpec(
 )
 
 
-def engine(batch: int) -> Engine:
+def engine(batch: int, kind: type[Engine]) -> Engine:
     """One step for all prompts, then 999 in which every sequence decodes."""
     outputs = np.full(batch, OUTPUT_TOKENS)
     trace = Trace("batch", np.full(batch, 8), outputs, np.zeros(batch, dtype=np.int64))
-    manager = AvmpManager(SPEC, HostBacking(8 << 30), AvmpOptions())
+    manager = AvmpManager(SPEC, HostBacking(32 << 30), AvmpOptions())
     wiring = Wiring(manager, FcfsScheduler(FcfsOptions()), ConstantExecutor(1_000_000))
-    return Engine(trace, wiring)
+    return kind(trace, wiring)
 
 
-@pytest.mark.parametrize("batch", [4, 32, 256])
-def test_steps_a_second(benchmark: BenchmarkFixture, batch: int) -> None:
+@pytest.mark.parametrize("kind", [Engine, MacroStepEngine])
+@pytest.mark.parametrize("batch", [16, 64, 256, 1024])
+def test_steps_a_second(benchmark: BenchmarkFixture, batch: int, kind: type[Engine]) -> None:
     log: EventLog = benchmark.pedantic(  # type: ignore[no-untyped-call]
-        Engine.run, setup=lambda: ((engine(batch),), {}), rounds=5
+        kind.run, setup=lambda: ((engine(batch, kind),), {}), rounds=5
     )
     assert len(log.of(EventKind.COMPLETION)) == batch
     assert log.table()[-1, 0] == OUTPUT_TOKENS * 1_000_000

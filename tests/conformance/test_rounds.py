@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from allocator.interface import CacheManager
+from allocator.cohort import Cohort
+from allocator.interface import CacheManager, OutOfMemoryError
 
 SEEDS = range(4)
 
@@ -21,7 +22,6 @@ def remembered(manager: CacheManager, sequences: list[int]) -> tuple[object, ...
 def test_rounds_are_calls_one_by_one(
     new_manager: Callable[[], CacheManager],
     new_churn: type[Any],
-    digest: Callable[[CacheManager], str],
     seed: int,
 ) -> None:
     pasts = [new_churn(new_manager(), seed) for _ in range(2)]
@@ -30,20 +30,24 @@ def test_rounds_are_calls_one_by_one(
         while len(past.tokens) > 3:
             past.release(next(iter(past.tokens)))
     manager, other = (past.manager for past in pasts)
-    sequences, before = list(pasts[0].tokens), digest(manager)
-    rounds = manager.sure_rounds(sequences, 50)
-    assert digest(manager) == before
+    sequences = list(pasts[0].tokens)
+    cohort = manager.new_cohort()
+    for sequence in reversed(sequences):  # the rank counts, not who joins first
+        cohort.join(sequence, rank=sequence)
+    rounds = cohort.sure_rounds(50)
     assert 0 <= rounds <= 50
     other.take_migrations()
     manager.take_migrations()
     counters = manager.backing.counters()
-    manager.extend_in_rounds(sequences, rounds)
+    cohort.extend_in_rounds(rounds)
     assert manager.backing.counters() == counters
     for _ in range(rounds):
         other.extend_all(sequences, 1)
     assert remembered(manager, sequences) == remembered(other, sequences)
     assert not manager.take_migrations()
     manager.check_integrity()
+    for sequence in sequences:
+        cohort.leave(sequence)
     for past in pasts:
         past.tokens = {sequence: had + rounds for sequence, had in past.tokens.items()}
         past.run(60)
@@ -51,8 +55,43 @@ def test_rounds_are_calls_one_by_one(
     assert remembered(manager, live) == remembered(other, live)
 
 
-def test_unknown_sequences_are_key_errors(new_manager: Callable[[], CacheManager]) -> None:
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_cohort_extends_all_or_nobody_as_the_manager_does(
+    new_manager: Callable[[], CacheManager], new_churn: type[Any], seed: int
+) -> None:
+    pasts = [new_churn(new_manager(), seed) for _ in range(2)]
+    for past in pasts:
+        past.run(30)
+    manager, other = (past.manager for past in pasts)
+    sequences = list(pasts[0].tokens)
+    cohort = manager.new_cohort()
+    for sequence in sequences:
+        cohort.join(sequence, rank=sequence)
+    for _ in range(30):
+        refusals = []
+        for extend in (cohort.extend, lambda: other.extend_all(sequences, 1)):
+            try:
+                extend()
+            except OutOfMemoryError as error:
+                refusals.append((error.pool, error.asked, error.free, error.largest))
+        assert len(refusals) in {0, 2}
+        assert len(set(refusals)) < 2
+        assert remembered(manager, sequences) == remembered(other, sequences)
+        manager.check_integrity()
+
+
+def test_a_cohort_knows_its_members(new_manager: Callable[[], CacheManager]) -> None:
     manager = new_manager()
-    if manager.sure_rounds([], 5):
-        with pytest.raises(KeyError):
-            manager.sure_rounds([7], 5)
+    cohort = manager.new_cohort()
+    with pytest.raises(KeyError):
+        cohort.leave(7)
+    cohort.extend()
+    assert manager.usage().granted_bytes == 0
+    manager.check_integrity()
+    with pytest.raises(KeyError):
+        join_and_grow(cohort)
+
+
+def join_and_grow(cohort: Cohort) -> None:
+    cohort.join(7, rank=0)
+    cohort.extend()

@@ -14,14 +14,15 @@ from allocator.backing import HostBacking
 from allocator.interface import CacheManager
 from allocator.registry import known_managers
 from allocator.spec import CacheGroup, CacheKind, CacheSpec
+from sim.admissions.headroom import Headroom, HeadroomOptions
 from sim.costs.constant import ConstantExecutor
 from sim.costs.roofline import DeviceCosts, ModelCosts, RemapCosts, RooflineExecutor
 from sim.engine import Engine, Wiring
 from sim.event_log import EventKind, EventLog
 from sim.macro_steps import MacroStepEngine
-from sim.scheduler import Scheduler
+from sim.scheduler import Scheduler, known_schedulers
 from sim.schedulers.fcfs import FcfsOptions, FcfsScheduler
-from sim.schedulers.vllm import Policy, Switch, VllmScheduler, VllmSchedulerOptions
+from sim.schedulers.vllm import Policy, Switch, VllmSchedulerOptions
 from sim.step import StepExecutor, StepPlan
 from traces.record import Trace
 
@@ -71,14 +72,17 @@ class Case:
     """Everything of a run but the engine; wired anew for each."""
 
     new_manager: Callable[[], CacheManager]
-    scheduler: Scheduler
+    new_scheduler: Callable[[], Scheduler]
     executor: StepExecutor
     trace: Trace
     num_samples: int
+    has_headroom: bool = False
 
     def run(self, engine: type[Engine]) -> EventLog:
         manager = self.new_manager()
-        wiring = Wiring(manager, self.scheduler, self.executor, self.num_samples)
+        control = Headroom(HeadroomOptions()) if self.has_headroom else None
+        scheduler = self.new_scheduler()
+        wiring = Wiring(manager, scheduler, self.executor, self.num_samples, control)
         log = engine(self.trace, wiring).run()
         manager.check_integrity()
         return log
@@ -118,21 +122,26 @@ def managers(draw: st.DrawFn, name: str) -> Callable[[], CacheManager]:
 
 
 @st.composite
-def schedulers(draw: st.DrawFn) -> Scheduler:
+def schedulers(draw: st.DrawFn) -> Callable[[], Scheduler]:
+    """New schedulers of one kind and choice; some have a memory of their own."""
     seqs = draw(st.sampled_from([1, 3, 8]))
     tokens = seqs + draw(st.sampled_from([0, 5, 64]))
-    if draw(st.booleans()):
-        return FcfsScheduler(FcfsOptions(seqs, tokens))
-    options = VllmSchedulerOptions(
-        max_num_seqs=seqs,
-        max_num_batched_tokens=tokens,
-        long_prefill_token_threshold=draw(st.sampled_from([0, 9])),
-        watermark=draw(st.sampled_from([0.0, 0.1])),
-        policy=draw(st.sampled_from(Policy)),
-        reserve_full_prompt=draw(st.sampled_from(Switch)),
-        max_model_len=draw(st.sampled_from([0, 50])),
-    )
-    return VllmScheduler(options)
+    name = draw(st.sampled_from(["fcfs", "vllm", *known_schedulers()]))
+    kind = known_schedulers()[name]
+    options = kind.Options()
+    if isinstance(options, FcfsOptions):
+        options = replace(options, max_seqs=seqs, max_batched_tokens=tokens)
+    if isinstance(options, VllmSchedulerOptions):
+        options = VllmSchedulerOptions(
+            max_num_seqs=seqs,
+            max_num_batched_tokens=tokens,
+            long_prefill_token_threshold=draw(st.sampled_from([0, 9])),
+            watermark=draw(st.sampled_from([0.0, 0.1])),
+            policy=draw(st.sampled_from(Policy)),
+            reserve_full_prompt=draw(st.sampled_from(Switch)),
+            max_model_len=draw(st.sampled_from([0, 50])),
+        )
+    return lambda: kind(options)
 
 
 @st.composite
@@ -159,13 +168,14 @@ def traces(draw: st.DrawFn) -> Trace:
 
 @st.composite
 def cases(draw: st.DrawFn, name: str) -> Case:
-    new_manager, scheduler = draw(managers(name)), draw(schedulers())
-    assume(not scheduler.objection(new_manager()))
+    new_manager, new_scheduler = draw(managers(name)), draw(schedulers())
+    assume(not new_scheduler().objection(new_manager()))
     executor: StepExecutor = RooflineExecutor(MODEL, DEVICE)
     if draw(st.booleans()):
         executor = ConstantExecutor(draw(st.sampled_from([STEP_NS, 333_333, 4 * STEP_NS])))
     num_samples = draw(st.sampled_from([3, 100, 10**6]))
-    return Case(new_manager, scheduler, executor, draw(traces()), num_samples)
+    trace, has_headroom = draw(traces()), draw(st.booleans())
+    return Case(new_manager, new_scheduler, executor, trace, num_samples, has_headroom)
 
 
 @pytest.mark.parametrize("name", known_managers())
@@ -188,7 +198,7 @@ def plain_case(name: str, executor: StepExecutor) -> Case:
     trace = Trace("plain", np.full(12, 20), np.full(12, 150), arrival_ns)
     return Case(
         lambda: kind(spec, HostBacking(200 * GRANULE_BYTES, GRANULE_BYTES), kind.Options()),
-        FcfsScheduler(FcfsOptions(max_seqs=16, max_batched_tokens=64)),
+        lambda: FcfsScheduler(FcfsOptions(max_seqs=16, max_batched_tokens=64)),
         executor,
         trace,
         3,

@@ -277,18 +277,21 @@ def test_an_occasion_to_prepare_is_another_head_or_a_change_of_who_runs(rig: Rig
 
 
 def test_a_batch_is_extended_by_a_token_each(rig: Rig) -> None:
-    sequences = [rig.admit(0, 4, 3), rig.admit(1, 3, 3)]
+    assert rig.batch.extend_decoding()
+    for sequence in (rig.admit(0, 4, 3), rig.admit(1, 3, 3)):
+        prefill(rig, sequence)
     num_rows = len(rig.log)
-    assert rig.batch.extend_all(sequences)
+    assert rig.batch.extend_decoding()
     assert rig.manager.usage().granted_bytes == (5 + 4) * TOKEN_BYTES
-    assert rig.batch.extend_all([])
     assert len(rig.log) == num_rows
 
 
 def test_a_batch_that_does_not_fit_is_not_extended_and_nobody_refused_yet(rig: Rig) -> None:
     sequences = [rig.admit(0, 4, 3), rig.admit(1, 5, 2)]
+    for sequence in sequences:
+        prefill(rig, sequence)
     num_rows = len(rig.log)
-    assert not rig.batch.extend_all(sequences)
+    assert not rig.batch.extend_decoding()
     assert rig.manager.usage().granted_bytes == 9 * TOKEN_BYTES
     assert len(rig.log) == num_rows
     assert [sequence.failed_allocations for sequence in sequences] == [0, 0]

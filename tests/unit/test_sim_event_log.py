@@ -1,5 +1,6 @@
 import hashlib
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -84,3 +85,25 @@ def test_stored_numbers_of_kinds_never_change() -> None:
 def test_a_log_comes_back_from_its_table(log: EventLog) -> None:
     again = EventLog.from_table(HEADER, log.table())
     assert again.to_bytes() == log.to_bytes()
+
+
+@pytest.mark.parametrize("num_rows", [0, 1, 3, 4, 5, 12, 14])
+def test_rows_that_were_written_out_are_rows_like_others(
+    num_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs = []
+    for block_rows in (4, 1000):
+        monkeypatch.setattr("sim.event_log.BLOCK_ROWS", block_rows)
+        log = EventLog(HEADER)
+        for number in range(num_rows):
+            log.append(number, EventKind(number % 3), number, 7 * number)
+        blocks = [len(rows) for rows in log.blocks()]
+        assert sum(blocks) == len(log) == num_rows
+        assert max(blocks, default=0) <= block_rows
+        assert (len(log.of(EventKind.ADMISSION)), log.table().shape) == (
+            num_rows // 3,
+            (num_rows, 6),
+        )
+        copied = pickle.loads(pickle.dumps(log))  # noqa: S301 - our own
+        logs += [(each.to_bytes(), each.sha256()) for each in (log, copied)]
+    assert len(set(logs)) == 1

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from allocator.backing import Backing, HostBacking
+from allocator.cohort import ListedCohort
 from allocator.managers.shared_bytes import SharedBytesManager, SharedBytesOptions
 from allocator.spec import CacheGroup, CacheKind, CacheSpec
 from sim.batch import Batch
@@ -31,6 +32,9 @@ class CountingManager(SharedBytesManager):
     def __init__(self, spec: CacheSpec, backing: Backing, options: SharedBytesOptions) -> None:
         super().__init__(spec, backing, options)
         self.calls: list[int | str] = []
+
+    def new_cohort(self) -> ListedCohort:
+        return ListedCohort(self)
 
     def extend(self, sequence: int, tokens: int) -> None:
         self.calls.append("one")

@@ -161,7 +161,10 @@ def test_retracted_sequences_wait_behind_all_others() -> None:
 def test_who_outgrows_memory_alone_is_refused() -> None:
     rig = Rig(room(9), (8, 2))
     rig.step()
-    rig.batch.running[0].output_tokens = 5  # more than it declared
+    (sequence,) = rig.batch.running
+    rig.batch.decoding.leave(sequence)
+    sequence.output_tokens = 5  # more than it declared
+    rig.batch.decoding.join(sequence)
     rig.step()
     assert rig.step() == {}
     rejection = rig.log.of(EventKind.REJECTION)
