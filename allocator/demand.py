@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from allocator.interface import UNBOUNDED_TOKENS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -47,6 +49,16 @@ class Demand:
         for pool, each, once in self.by_pool:
             pages[pool] = each * blocks + once
         return pages
+
+    def tokens_within(self, pages_by_pool: Sequence[int], page_tokens: int) -> int:
+        """Tokens of one sequence with so many pages of each pool to itself; 0 if none fits."""
+        blocks = []
+        for pool, each, once in self.by_pool:
+            if pages_by_pool[pool] < once:
+                return 0
+            if each:
+                blocks.append((pages_by_pool[pool] - once) // each)
+        return min(blocks) * page_tokens if blocks else UNBOUNDED_TOKENS
 
 
 def pages_by_pool(cuts: Sequence[GroupCut], num_pools: int) -> tuple[list[int], list[int]]:

@@ -10,15 +10,7 @@ from allocator.demand import Demand, pages_by_pool
 from allocator.handle import HandleLayout
 from allocator.held import Held
 from allocator.integrity import check
-from allocator.interface import (
-    NO_TERMS,
-    UNBOUNDED_TOKENS,
-    CacheManager,
-    OutOfMemoryError,
-    PoolUsage,
-    Terms,
-    Usage,
-)
+from allocator.interface import NO_TERMS, CacheManager, OutOfMemoryError, PoolUsage, Terms, Usage
 from allocator.page_table import PageTable
 from allocator.run import append_run, deal_runs, pages_of_runs
 from allocator.spec import CacheKind, PageShape, ceil_div
@@ -232,8 +224,7 @@ class PooledManager(CacheManager):
 
     def growth_blocks(self) -> int:
         """Blocks that running sequences can gain while nothing moves: those of free pages."""
-        free = [self._pools[n].num_free // each for n, each, _ in self._growth.by_pool]
-        return min(free, default=UNBOUNDED_TOKENS)
+        return self._growth.tokens_within([pool.num_free for pool in self._pools], page_tokens=1)
 
     def count_tokens(self, tokens: int) -> None:
         """So many tokens more have room, by a cohort."""
@@ -300,11 +291,4 @@ class PooledManager(CacheManager):
 
     def _tokens_alone(self, pages_by_pool: Sequence[int]) -> int:
         """Tokens of one sequence with the given pages in each pool to itself."""
-        needs = zip(pages_by_pool, self._pages_of_state, self._pages_per_block, strict=True)
-        blocks = []
-        for pages, state, each in needs:
-            if pages < state:
-                return 0
-            if each:
-                blocks.append((pages - state) // each)
-        return min(blocks) * self.spec.page_tokens if blocks else UNBOUNDED_TOKENS
+        return self._admission.tokens_within(pages_by_pool, self.spec.page_tokens)
