@@ -123,18 +123,7 @@ def step_chart(steps: Sequence[Found], title: str, figure: str, scale: float) ->
 
 def engine_chart(engine: Sequence[Found]) -> Chart:
     """Output tokens a second of simulated time, by workload and allocator."""
-    data = []
-    for allocator, color in zip(dict.fromkeys(e["allocator"] for e in engine), COLORS, strict=True):
-        own = [entry for entry in engine if entry["allocator"] == allocator]
-        data.append(
-            {
-                "type": "bar",
-                "name": allocator,
-                "x": [entry["workload"] for entry in own],
-                "y": [entry["throughput_tokens_per_s"] for entry in own],
-                "marker": {"color": color},
-            }
-        )
+    data = _bars(engine, "allocator", "throughput_tokens_per_s")
     layout = _layout("tokens/s, simulated") | {"barmode": "group"}
     hint = "Means over models, pools and seeds, at equal physical bytes. shared-bytes is the bound."
     return Chart("The same grid under the serving engine", hint, data, layout)
@@ -142,19 +131,7 @@ def engine_chart(engine: Sequence[Found]) -> Chart:
 
 def goodput_chart(table: Sequence[Found]) -> Chart:
     """The paper's goodput on this host: a measure of Python."""
-    labels = list(dict.fromkeys(entry["label"] for entry in table))
-    data = []
-    for label, color in zip(labels, COLORS, strict=True):
-        own = [entry for entry in table if entry["label"] == label]
-        data.append(
-            {
-                "type": "bar",
-                "name": label,
-                "x": [entry["workload"] for entry in own],
-                "y": [entry["host_goodput"] for entry in own],
-                "marker": {"color": color},
-            }
-        )
+    data = _bars(table, "label", "host_goodput")
     layout = _layout("requests a second of host time") | {"barmode": "group"}
     hint = "Host time: without its search (keyed) the static baseline decides the same, faster."
     return Chart("What the paper calls goodput", hint, data, layout)
@@ -170,6 +147,21 @@ def _line(name: str, x: Sequence[Any], y: Sequence[float], color: str) -> Spec:
         "y": list(y),
         **style,
     }
+
+
+def _bars(entries: Sequence[Found], series: str, figure: str) -> list[Found]:
+    """A bar for each workload, in a colour for each value of `series`."""
+    names = list(dict.fromkeys(entry[series] for entry in entries))
+    return [
+        {
+            "type": "bar",
+            "name": name,
+            "x": [entry["workload"] for entry in entries if entry[series] == name],
+            "y": [entry[figure] for entry in entries if entry[series] == name],
+            "marker": {"color": color},
+        }
+        for name, color in zip(names, COLORS, strict=True)
+    ]
 
 
 def _layout(title: str) -> Spec:

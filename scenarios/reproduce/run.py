@@ -87,8 +87,8 @@ class Worker:
             if digest not in self.known.rows
         }
         self.watcher.starts(stage, len(missing))
-        todo = list(missing.values())
-        groups = [todo[i : i + RUNS_PER_TASK] for i in range(0, len(todo), RUNS_PER_TASK)]
+        due = list(missing.values())
+        groups = [due[i : i + RUNS_PER_TASK] for i in range(0, len(due), RUNS_PER_TASK)]
         self._finish([RunsTask(tuple(group)) for group in groups])
         return [self.known.rows[digest] for digest in digests]
 
