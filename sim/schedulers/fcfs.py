@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sim.scheduler import Scheduler
 from sim.step import Chunk, StepPlan
+from sim.victims import RULES, Victim
 
 if TYPE_CHECKING:
     from sim.batch import Batch
@@ -20,6 +21,13 @@ class FcfsOptions:
     max_seqs: int = field(default=1024, metadata={"help": "sequences that may run at once"})
     max_batched_tokens: int = field(
         default=8192, metadata={"help": "tokens that one step may compute"}
+    )
+    victim: Victim = field(
+        default=Victim.LATEST,
+        metadata={
+            "help": "who makes way when memory is full: latest admitted, fewest-outputs made, or"
+            " longest, which frees most"
+        },
     )
 
     def __post_init__(self) -> None:
@@ -35,18 +43,19 @@ class FcfsScheduler(Scheduler):
 
     In each step every decoding sequence makes one token; what is left of the token budget goes to
     prompts under way, then to new admissions in order of arrival. A sequence is admitted with
-    room for its whole prompt. When an extension fails, the latest arrival loses its pages and
-    recomputes later; nobody is admitted in such a step. Since admission follows arrival and the
-    latest arrival is always the victim, `running` stays in order of arrival.
+    room for its whole prompt. When an extension fails, a victim (by default the latest admitted)
+    loses its pages and recomputes later; nobody is admitted in such a step. If the latest is
+    always the victim, `running` stays in order of arrival, since admission follows it.
     """
 
     name = "fcfs"
-    summary = "decode first, then prompts in order of arrival; the latest arrival is preempted"
+    summary = "decode first, then prompts in order of arrival; preempts by a rule of choice"
     source = "iteration-level scheduling (Orca, OSDI 2022), chunked prefill (Sarathi-Serve, 2024)"
     Options = FcfsOptions
 
     def __init__(self, options: FcfsOptions) -> None:
         self._options = options
+        self._victim_key = RULES[options.victim]
 
     def is_quiet(self, batch: Batch) -> bool:
         """See `Scheduler.is_quiet`: nobody can enter before something changes."""
@@ -75,24 +84,23 @@ class FcfsScheduler(Scheduler):
 
     def _extend_one_by_one(self, batch: Batch, plan: StepPlan) -> bool:
         preempted = False
-        context_tokens = 0
+        extended = []
         for sequence in tuple(batch.running):
-            computed_tokens = sequence.computed_tokens
-            if computed_tokens < sequence.target_tokens:
-                continue
+            if sequence.computed_tokens < sequence.target_tokens:
+                continue  # mid-prompt, or a victim of this step
             while not batch.extend(sequence):
                 preempted = True
                 if self._make_way(batch) is sequence:
                     break
             else:
-                plan.decodes.append(sequence)
-                context_tokens += computed_tokens + 1
-        plan.decode_context_tokens = context_tokens
+                extended.append(sequence)
+        plan.decodes = [s for s in extended if s.computed_tokens]  # others became victims after
+        plan.decode_context_tokens = sum(s.computed_tokens + 1 for s in plan.decodes)
         return preempted
 
     def _make_way(self, batch: Batch) -> Sequence:
-        """Preempt the latest arrival; one that is alone has outgrown memory and is refused."""
-        victim = batch.running[-1]
+        """Preempt a victim; one that is alone has outgrown memory and is refused."""
+        victim = max(batch.running, key=self._victim_key)
         if len(batch.running) == 1:
             batch.reject_running(victim)
         else:

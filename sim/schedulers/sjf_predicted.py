@@ -39,7 +39,7 @@ class SjfPredictedScheduler(FcfsScheduler):
 
     Predictors of output length err by a factor, so the prediction is the true length times a
     log-normal error, drawn from the seed and the request's number. A preempted sequence keeps its
-    place by that prediction. Who was admitted last makes way.
+    place by that prediction. Who makes way is an option, as in `fcfs`.
     """
 
     name = "sjf-predicted"

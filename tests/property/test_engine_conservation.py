@@ -16,6 +16,7 @@ from sim.engine import Engine, Wiring
 from sim.event_log import EventKind, EventLog
 from sim.schedulers.fcfs import FcfsOptions, FcfsScheduler
 from sim.step import StepPlan
+from sim.victims import Victim
 from traces.record import Trace
 
 GRANULE_BYTES = 256
@@ -96,7 +97,8 @@ def traces(draw: st.DrawFn) -> Trace:
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     max_seqs = draw(st.sampled_from([1, 3, 8]))
-    options = FcfsOptions(max_seqs, max_seqs + draw(st.sampled_from([0, 5, 64])))
+    victim = draw(st.sampled_from(Victim))
+    options = FcfsOptions(max_seqs, max_seqs + draw(st.sampled_from([0, 5, 64])), victim)
     return Case(
         spec=draw(specs()),
         num_granules=draw(st.integers(8, 60)),
