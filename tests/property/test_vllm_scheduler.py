@@ -75,7 +75,7 @@ class Case:
 
     def run(self, name: str) -> tuple[CacheManager, Watch, EventLog]:
         kind = known_managers()[name.split(":", maxsplit=1)[0]]
-        wanted: dict[str, Any] = {"span": 1, "batch": 2}
+        wanted: dict[str, Any] = {"span": 1, "unit": 1, "batch": 2}
         if ":" in name:
             wanted["caching"] = Caching.ON
         options = kind.Options()
