@@ -5,6 +5,7 @@ A file is a set of tables. Each holds figures that share one `source` (where the
 """
 
 import dataclasses
+import difflib
 import math
 import tomllib
 import typing
@@ -107,6 +108,15 @@ class Document:
     def build_optional(self, name: str, kind: type[_T]) -> _T | None:
         """Make `kind` from the table `name`, or return none where the file has no such table."""
         return self.build(name, kind) if name in self.tables else None
+
+    def refuse_other_tables(self, known: typing.Collection[str]) -> None:
+        """Raise `UserError` where the file has a table of another name."""
+        for name in self.tables:
+            if name not in known:
+                raise UserError(
+                    f"{self.file.name}: the table [{name}] is not known: use"
+                    f" {', '.join(difflib.get_close_matches(name, known, 3, 0) or known)}"
+                )
 
     def provenance(self) -> tuple[Provenance, ...]:
         """Return the sources of every table, in the order of the file."""

@@ -11,7 +11,7 @@ from scenarios.choice import described_options
 from scenarios.device import known_devices, load_device
 from scenarios.errors import UnknownNameError
 from scenarios.machine import GIB
-from scenarios.model import known_models, load_model
+from scenarios.model_file import known_models, load_model
 from scenarios.sweep_file import known_sweeps, summary_of
 from sim.admission import known_admissions
 from sim.scheduler import known_schedulers

@@ -81,12 +81,16 @@ def machine_of(model: Model, device: Device, options: MachineOptions) -> Machine
 
 
 def cache_spec_of(model: Model, options: MachineOptions) -> CacheSpec:
-    """One cache group a kind of layer; bytes are those of one device."""
-    groups = []
-    if model.attention_layers:
-        layer_bytes = model.kv_bytes_per_token_per_layer(options.kv_dtype, options.tp)
-        kind = CacheKind.ATTENTION
-        groups.append(CacheGroup("attention", kind, model.attention_layers, layer_bytes))
+    """One cache group a kind of layer; bytes are those of one device.
+
+    Allocators keep every token of a layer with a window, as engines do without a pool for it.
+    """
+    groups = [
+        CacheGroup(kind.name, CacheKind.ATTENTION, kind.layers, layer_bytes)
+        for kind, layer_bytes in zip(
+            model.attention, model.kv_layer_bytes(options.kv_dtype, options.tp), strict=True
+        )
+    ]
     if model.state_layers:
         layer_bytes = model.state_bytes_per_layer(options.state_dtype, options.tp)
         groups.append(CacheGroup("state", CacheKind.STATE, model.state_layers, layer_bytes))

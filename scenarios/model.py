@@ -6,44 +6,43 @@ are those of the whole model, with a multiply-add counted as two.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
-from scenarios import catalogue
-from scenarios.catalogue import Document, Provenance
-from scenarios.errors import UnknownNameError, UserError
-from scenarios.layers import (
-    Attention,
-    GatedDeltaNet,
-    Mamba1,
-    Mamba2,
-    Mixer,
-    Mlp,
-    Moe,
-    SharedBlock,
-)
+from scenarios.catalogue import Provenance
+from scenarios.errors import UnknownNameError
+from scenarios.layers.attention import AttentionLayers
+from scenarios.layers.feed_forward import Mlp, Moe, SharedBlock
+from scenarios.layers.kv_dtype import KV_DTYPES
+from scenarios.layers.mixer import Mixer
 
 DTYPE_BYTES = {"fp8": 1, "bf16": 2, "fp16": 2, "fp32": 4}
-KV_DTYPES = ("bf16", "fp16", "fp8")
+WEIGHT_DTYPES = ("bf16", "fp16", "fp32")
 STATE_DTYPES = ("bf16", "fp16", "fp32")
 AUTO = "auto"  # the model's own default
-
-_FOLDER = Path(__file__).parent / "models"
-_MIXERS: dict[str, type[Mamba1 | Mamba2 | GatedDeltaNet]] = {
-    "mamba1": Mamba1,
-    "mamba2": Mamba2,
-    "gdn": GatedDeltaNet,
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What all layers share. `parallel` layers run attention and state on one normed input."""
+    """What all layers share.
+
+    Attributes:
+        checkpoint: Name of the checkpoint.
+        hidden_size: Width of the residual stream.
+        vocab_size: Rows of the embedding.
+        tied_embeddings: Whether the LM head is the embedding.
+        parallel: Whether layers run attention and state on one normed input.
+        sandwich_norms: Whether attention and MLP are normed behind them too (Gemma 3).
+        mtp_layers: Layers that predict tokens ahead; not among the layers of the model.
+        max_position: Longest context that the checkpoint is made for; 0 if it does not say.
+    """
 
     checkpoint: str
     hidden_size: int
     vocab_size: int
     tied_embeddings: bool
     parallel: bool = False
+    sandwich_norms: bool = False
+    mtp_layers: int = 0
+    max_position: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,46 +64,63 @@ class PublishedParameters:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One checkpoint; `state`, `mlp`, `moe` and `shared_block` are none where it has no such."""
+    """One checkpoint; `state`, `mlp`, `moe` and `shared_block` are none where it has no such.
+
+    Attributes:
+        name: What the command line calls it.
+        body: What all layers share.
+        dtypes: Element types unless told otherwise.
+        attention: Its attention layers by kind; empty in a model of states only.
+        state: Its layers with a state of fixed size.
+        mlp: Its dense feed-forward layers.
+        moe: Its feed-forward layers of experts.
+        shared_block: Blocks that several layers share.
+        published: Parameters as the publisher counts them; none where nobody says.
+        provenance: Where the figures come from.
+    """
 
     name: str
     body: Body
     dtypes: Dtypes
-    attention: Attention
+    attention: tuple[AttentionLayers, ...]
     state: Mixer | None
     mlp: Mlp | None
     moe: Moe | None
     shared_block: SharedBlock | None
-    published: PublishedParameters
+    published: PublishedParameters | None
     provenance: tuple[Provenance, ...]
 
     @property
     def attention_layers(self) -> int:
-        """Layers that keep keys and values of every token."""
-        return self.attention.layers
+        """Layers that keep keys and values of tokens."""
+        return sum(kind.layers for kind in self.attention)
 
     @property
     def state_layers(self) -> int:
         """Layers that keep one state of fixed size a sequence."""
         return self.state.layers if self.state else 0
 
-    def kv_bytes_per_token_per_layer(self, kv_dtype: str = AUTO, tp: int = 1) -> int:
-        """Return 2 x max(1, kv_heads / tp) x head_dim x bytes an element, as vLLM does.
+    def kv_layer_bytes(self, kv_dtype: str = AUTO, tp: int = 1) -> tuple[int, ...]:
+        """Return the KV bytes of one token in one layer of each kind of attention.
 
         Raises:
             UserError: an unknown dtype, or heads that `tp` devices cannot share.
         """
-        element = dtype_bytes("KV dtype", kv_dtype, self.dtypes.kv, KV_DTYPES)
-        heads = self.attention.kv_heads_per_device(tp)
-        return 2 * heads * self.attention.head_dim * element
+        dtype = resolved("KV dtype", kv_dtype, self.dtypes.kv, KV_DTYPES)
+        return tuple(kind.kv_bytes_per_token(dtype, tp) for kind in self.attention)
 
     def kv_bytes_per_token(self, kv_dtype: str = AUTO, tp: int = 1) -> int:
         """Return the KV bytes of one token over all attention layers of one device."""
-        return self.attention_layers * self.kv_bytes_per_token_per_layer(kv_dtype, tp)
+        by_kind = zip(self.attention, self.kv_layer_bytes(kv_dtype, tp), strict=True)
+        return sum(kind.layers * layer_bytes for kind, layer_bytes in by_kind)
 
-    def conv_bytes_per_layer(self, tp: int = 1) -> int:
-        """Return the convolution state of one sequence, layer and device, in the weights' type."""
-        return self.state.conv_elements(tp) * DTYPE_BYTES[self.dtypes.weights] if self.state else 0
+    def conv_bytes_per_layer(self, tp: int = 1, drafts: int = 0) -> int:
+        """Return the convolution state of one sequence, layer and device.
+
+        It has the type that the model computes in, whatever its weights are quantised to.
+        """
+        element = DTYPE_BYTES[self.dtypes.weights]
+        return self.state.conv_elements(tp, drafts) * element if self.state else 0
 
     def recurrent_bytes_per_layer(self, state_dtype: str = AUTO, tp: int = 1) -> int:
         """Return the recurrent state of one sequence, layer and device.
@@ -113,8 +129,8 @@ class Model:
             UserError: an unknown dtype, or heads that `tp` devices cannot share.
         """
         default = self.dtypes.recurrent_state
-        element = dtype_bytes("state dtype", state_dtype, default, STATE_DTYPES)
-        return self.state.recurrent_elements(tp) * element if self.state else 0
+        dtype = resolved("state dtype", state_dtype, default, STATE_DTYPES)
+        return self.state.recurrent_elements(tp) * DTYPE_BYTES[dtype] if self.state else 0
 
     def state_bytes_per_layer(self, state_dtype: str = AUTO, tp: int = 1) -> int:
         """Return convolution and recurrent state of one sequence, layer and device."""
@@ -130,7 +146,7 @@ class Model:
         Norms, and KV projections where tp exceeds the KV heads, are in fact copied to every
         device; that is under 1 % of any model here.
         """
-        self.attention.kv_heads_per_device(tp)  # refuses a tp that cannot share the heads
+        self.kv_layer_bytes(tp=tp)  # refuses a tp that cannot share the heads
         return -(-self.total_parameters * DTYPE_BYTES[self.dtypes.weights] // tp)
 
     @property
@@ -169,17 +185,14 @@ class Model:
         only), the embedding lookup not at all. A shared block counts at every use, as it is read
         and multiplied anew. Norms and convolutions count. The FLOPs a token are twice this.
         """
-        uses = self.mlp.layers if self.mlp else 0
-        return self.lm_head_parameters + self._body_parameters(self.attention_layers, uses)
+        return self.lm_head_parameters + self._body_parameters(copies=None)
 
     @property
     def total_parameters(self) -> int:
         """Weights held in memory: a shared block and tied embeddings once."""
         copies = self.shared_block.blocks if self.shared_block else None
-        mlp_copies = copies or (self.mlp.layers if self.mlp else 0)
         embeddings = self.embedding_parameters * (1 if self.body.tied_embeddings else 2)
-        body = self._body_parameters(copies or self.attention_layers, mlp_copies)
-        return embeddings + body + self.expert_parameters
+        return embeddings + self._body_parameters(copies) + self.expert_parameters
 
     @property
     def active_parameters(self) -> int:
@@ -193,9 +206,9 @@ class Model:
     def attention_flops_per_token_pair(self) -> int:
         """FLOPs of one query token meeting one key token in all attention layers.
 
-        QK^T and PV take a multiply-add each for every query head and head dimension: 4 FLOPs.
+        A layer with a window meets fewer pairs; it is counted as if it met all.
         """
-        return 4 * self.attention.query_heads * self.attention.head_dim * self.attention_layers
+        return sum(kind.layers * kind.flops_per_pair() for kind in self.attention)
 
     @property
     def state_flops_per_token(self) -> int:
@@ -206,78 +219,41 @@ class Model:
         """
         return self.state_layers * self.state.flops_per_token() if self.state else 0
 
-    def _body_parameters(self, attention_blocks: int, mlp_blocks: int) -> int:
-        """Return all weights but embeddings, LM head and routed experts."""
+    def _body_parameters(self, copies: int | None) -> int:
+        """Return all weights but embeddings, LM head and routed experts.
+
+        Args:
+            copies: Blocks of attention and MLP that are held; none counts each of their uses.
+        """
         hidden = self.body.hidden_size
-        parts = hidden + attention_blocks * self.attention.parameters(hidden)  # with the last norm
+        parts = hidden  # the last norm
+        parts += sum((copies or kind.layers) * kind.parameters(hidden) for kind in self.attention)
         if self.state:
-            parts += self.state_layers * self.state.parameters(hidden)
+            parts += self.state.layers * self.state.parameters(hidden)
         if self.mlp:
-            parts += mlp_blocks * self.mlp.parameters(hidden)
+            parts += (copies or self.mlp.layers) * self.mlp.parameters(hidden)
         if self.moe:
             parts += self.moe.layers * self.moe.dense_parameters(hidden)
         if self.shared_block and self.mlp:
             use = self.shared_block.parameters_per_use(hidden, self.mlp.intermediate_size)
             parts += self.attention_layers * use
+        return parts + hidden * self._more_norms()
+
+    def _more_norms(self) -> int:
+        """Return norms beyond one a mixer and one a feed-forward layer; below 0 for fewer."""
+        more = 2 * self.attention_layers if self.body.sandwich_norms else 0
         # A parallel layer norms once for both of its mixers, and each counted that norm.
-        return parts - (hidden * self.attention_layers if self.body.parallel else 0)
+        return more - (self.attention_layers if self.body.parallel else 0)
 
 
-def known_models() -> tuple[str, ...]:
-    """Return the names of all models, sorted."""
-    return catalogue.known_names(_FOLDER)
-
-
-def load_model(name: str) -> Model:
-    """Load a model by name; raise `UnknownNameError` listing the known names, nearest first."""
-    return read_model(catalogue.find(_FOLDER, "model", name))
-
-
-def read_model(file: Path) -> Model:
-    """Read a model from a TOML file like those in `scenarios/models`.
-
-    Raises:
-        UserError: the file is malformed; the message names file and key.
-    """
-    document = catalogue.read(file)
-    return Model(
-        name=file.stem,
-        body=document.build("model", Body),
-        dtypes=_read_dtypes(document),
-        attention=document.build("attention", Attention),
-        state=_read_state(document),
-        mlp=document.build_optional("mlp", Mlp),
-        moe=document.build_optional("moe", Moe),
-        shared_block=document.build_optional("shared_block", SharedBlock),
-        published=document.build("parameters", PublishedParameters),
-        provenance=document.provenance(),
-    )
-
-
-def dtype_bytes(kind: str, name: str, default: str, allowed: Iterable[str]) -> int:
-    """Return the bytes of one element; `auto` means `default`.
+def resolved(kind: str, name: str, default: str, allowed: Iterable[str]) -> str:
+    """Return the name of an element type; `auto` means `default`.
 
     Raises:
         UnknownNameError: `name` is neither `auto` nor allowed.
     """
-    if name != AUTO and name not in allowed:
+    if name == AUTO:
+        return default
+    if name not in allowed:
         raise UnknownNameError(kind, name, (AUTO, *allowed))
-    return DTYPE_BYTES[default if name == AUTO else name]
-
-
-def _read_dtypes(document: Document) -> Dtypes:
-    table = document.table("dtypes")
-    dtypes = table.build(Dtypes)
-    allowed = {"weights": ("bf16", "fp16"), "kv": KV_DTYPES, "recurrent_state": STATE_DTYPES}
-    for key, names in allowed.items():
-        if getattr(dtypes, key) not in names:
-            raise table.fault(key, f"must be one of {', '.join(names)}")
-    return dtypes
-
-
-def _read_state(document: Document) -> Mixer | None:
-    """Read the state layers, whose table is named after the mixer."""
-    kinds = [kind for kind in _MIXERS if kind in document.tables]
-    if len(kinds) > 1:
-        raise UserError(f"{document.file.name}: keep one of the tables {', '.join(kinds)}")
-    return document.build(kinds[0], _MIXERS[kinds[0]]) if kinds else None
+    return name

@@ -18,7 +18,7 @@ from scenarios.cell import ENGINES, FAST, Cell, run_cell
 from scenarios.device import load_device
 from scenarios.errors import UnknownNameError, UserError
 from scenarios.machine import MachineOptions, machine_of
-from scenarios.model import load_model
+from scenarios.model_file import load_model
 from scenarios.processes import results_as_they_end
 from scenarios.result import ReplayResult, RunResult
 from scenarios.store import load_run, save_run

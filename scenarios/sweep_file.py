@@ -12,7 +12,7 @@ from scenarios import catalogue
 from scenarios.choice import choose, choose_scheduler
 from scenarios.device import load_device
 from scenarios.errors import UserError
-from scenarios.model import load_model
+from scenarios.model_file import load_model
 from scenarios.sweep_scenario import CapacityRule, Grid, MemoryRule, Mix, SweepScenario
 from traces.record import TraceError
 

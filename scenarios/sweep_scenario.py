@@ -9,7 +9,7 @@ import numpy as np
 
 from scenarios.device import load_device
 from scenarios.machine import GIB, MachineOptions, machine_of
-from scenarios.model import load_model
+from scenarios.model_file import load_model
 from scenarios.slo import parse_slo
 from scenarios.trace_input import TraceInput
 from traces.load import TraceOptions

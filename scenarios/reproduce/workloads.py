@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from scenarios.errors import UserError
 from scenarios.machine import MachineOptions, cache_spec_of
-from scenarios.model import read_model
+from scenarios.model_file import read_model
 from traces.sharegpt_prompts import ShareGptReplay, read_prompt_counts
 from traces.synthetic.agentic_burst import AgenticBurst
 from traces.synthetic.mixed_long import MixedLong

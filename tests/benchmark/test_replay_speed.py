@@ -13,7 +13,7 @@ from allocator.registry import known_managers
 from scenarios.cell import ENGINES, Cell, simulate
 from scenarios.device import load_device
 from scenarios.machine import MachineOptions, machine_of
-from scenarios.model import load_model
+from scenarios.model_file import load_model
 from sim.metric import Slo
 from traces.load import load_trace
 from traces.transform import scale_rate

@@ -5,7 +5,7 @@ import pytest
 import scenarios.device
 from scenarios.device import Device, known_devices, load_device, read_device
 from scenarios.errors import UnknownNameError, UserError
-from scenarios.model import load_model
+from scenarios.model_file import load_model
 
 H200 = Path(scenarios.device.__file__).parent / "devices" / "h200.toml"
 GIB = 1 << 30

@@ -6,7 +6,7 @@ from allocator.spec import CacheKind
 from scenarios.device import load_device
 from scenarios.errors import UserError
 from scenarios.machine import GIB, MachineOptions, cache_spec_of, machine_of
-from scenarios.model import load_model
+from scenarios.model_file import load_model
 from sim.costs.roofline import RemapCosts
 
 

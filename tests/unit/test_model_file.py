@@ -4,7 +4,7 @@ import pytest
 
 import scenarios.model
 from scenarios.errors import UserError
-from scenarios.model import load_model, read_model
+from scenarios.model_file import load_model, read_model
 
 BAMBA = Path(scenarios.model.__file__).parent / "models" / "bamba-9b.toml"
 
@@ -34,7 +34,7 @@ def test_a_file_anywhere_is_a_model_named_after_it(tmp_path: Path) -> None:
         ("gated = true", "gated = 1", r"\[mlp\] gated must be true or false, not 1"),
         ('kv = "bf16"', 'kv = "int3"', r"\[dtypes\] kv must be one of bf16, fp16, fp8"),
         ('checkpoint = "Bamba-9B"', 'checkpoint = ""', r"checkpoint must be a text"),
-        ("[attention]", "[attentoin]", r"the table \[attention\] is missing"),
+        ("[attention]", "[attentoin]", r"the table \[attentoin\] is not known: use attention"),
         ("[mlp]", "[gdn]", r"keep one of the tables mamba2, gdn"),
         ("[model]", "answer = 42\n[model]", r"answer must stand in a table"),
         ("[model]", "[model", r"is not valid TOML"),

@@ -1,6 +1,6 @@
 import pytest
 
-from scenarios.model import known_models, load_model
+from scenarios.model_file import known_models, load_model
 
 # name: (computed total, computed active, published total, published active)
 COUNTS = {
@@ -46,7 +46,7 @@ def test_a_shared_block_is_stored_once_and_multiplied_at_every_use() -> None:
     assert model.shared_block is not None
     assert model.mlp is not None
     hidden = model.body.hidden_size
-    block = model.attention.parameters(hidden) + model.mlp.parameters(hidden)
+    block = model.attention[0].parameters(hidden) + model.mlp.parameters(hidden)
     again = model.attention_layers - model.shared_block.blocks
     assert model.dense_parameters - model.total_parameters == again * block
 

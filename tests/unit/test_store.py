@@ -7,7 +7,7 @@ import numpy as np
 from scenarios.cell import Cell, run_cell
 from scenarios.device import load_device
 from scenarios.machine import MachineOptions, machine_of
-from scenarios.model import load_model
+from scenarios.model_file import load_model
 from scenarios.store import load_run, run_file, save_run
 from sim.metric import Slo
 from traces.record import Trace

@@ -1,0 +1,1 @@
+"""Models from the `config.json` of a Hugging Face checkpoint, one family a file."""
