@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from scenarios.cell import FAST
+from scenarios.commands.capacity import EPILOG, capacity_command
 from scenarios.errors import UserError
 from scenarios.listing import LISTS, items_of
 from scenarios.machine import MachineOptions
@@ -236,6 +237,9 @@ def reproduce_command(
     show_evaluation(found, as_json=as_json)
     if folder is not None and not quiet:
         say(f"report: {folder / 'report.html'}")
+
+
+app.command("capacity", epilog=EPILOG)(capacity_command)
 
 
 @app.command("list", epilog="Example: twinpool list allocators")

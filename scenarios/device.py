@@ -75,11 +75,13 @@ class Engine:
     """What a serving engine leaves of a device.
 
     It uses `utilization_fraction` of the memory; `overhead_bytes` of that are neither weights nor
-    cache: context, activations, graphs.
+    cache: context, activations, graphs. The true figure lies between the other two.
     """
 
     utilization_fraction: float
     overhead_bytes: int
+    overhead_least_bytes: int
+    overhead_most_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

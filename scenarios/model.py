@@ -168,6 +168,14 @@ class Model:
         return self.moe.layers * self.moe.experts * one
 
     @property
+    def feed_forward_parameters(self) -> int:
+        """Weights of all dense feed-forward layers and all experts, as held in memory."""
+        hidden, copies = self.body.hidden_size, self.shared_block.blocks if self.shared_block else 0
+        dense = (copies or self.mlp.layers) * self.mlp.parameters(hidden) if self.mlp else 0
+        routed = self.moe.layers * self.moe.dense_parameters(hidden) if self.moe else 0
+        return dense + routed + self.expert_parameters
+
+    @property
     def embedding_parameters(self) -> int:
         """Weights of the token embedding: looked up, never multiplied."""
         return self.body.vocab_size * self.body.hidden_size

@@ -1,4 +1,4 @@
-"""Configs as the `transformers` classes write them: counts and cache shapes are the library's own."""
+"""Configs as `transformers` writes them: counts and cache shapes are the library's own."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,6 @@ from scenarios.hf_config.read import read_hf_config
 torch = pytest.importorskip("torch", reason="parameter counts need torch's meta device")
 transformers = pytest.importorskip("transformers", reason="counts are those of transformers")
 
-HYBRID_7 = ["linear_attention"] * 3 + ["full_attention"] + ["linear_attention"] * 3
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "jamba": ("jamba", {}),
     "jamba-dense": ("jamba", {"num_experts": 1, "num_hidden_layers": 8}),

@@ -1,0 +1,1 @@
+"""Subcommands of the command line, one a file: each parses, calls its job and renders."""
