@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from scenarios.machine import GIB
+
 if TYPE_CHECKING:
     from scenarios.capacity.budget import Budget
     from scenarios.capacity.engine import Sizing
@@ -19,6 +21,7 @@ def to_json(result: CapacityResult) -> dict[str, Any]:
     return {
         **result.facts,
         "available_bytes": result.budget.available_bytes,
+        "available_bytes_at_least": result.budget.least_bytes,
         "available_bytes_at_most": result.budget.most_bytes,
         **_answer(result.sizing),
         "concurrency_by_length": [
@@ -47,11 +50,10 @@ def lengths_up_to(tokens: int) -> list[int]:
 def notes_of(budget: Budget, sizing: Sizing) -> list[str]:
     """What a person should know, a sentence each: refusals first."""
     notes = [f"It would not start: {one.rule}. Try {one.remedy}." for one in sizing.refusals()]
-    spread = budget.most_bytes - budget.available_bytes
-    if spread:
+    if budget.most_bytes > budget.least_bytes:
         notes.append(
-            f"Up to {spread / 2**30:.2f} GiB more may be left for caches: terms that are not"
-            " known exactly are taken at their larger value."
+            f"Between {budget.least_bytes / GIB:.2f} and {budget.most_bytes / GIB:.2f} GiB may be"
+            " left for caches: what lies beside them is not known exactly."
         )
     return [*notes, *sizing.notes()]
 

@@ -20,8 +20,7 @@ class Term:
 
     Attributes:
         name: What it is.
-        size_bytes: The value that is used: of an uncertain term the larger, so that what is
-            promised is there.
+        size_bytes: The value that is used.
         least_bytes: The least that it may be.
         most_bytes: The most that it may be.
         source: Where it comes from.
@@ -40,6 +39,7 @@ class Budget:
 
     Attributes:
         available_bytes: What engines are given.
+        least_bytes: What it would be if every uncertain term were at its most.
         most_bytes: What it would be if every uncertain term were at its least.
         memory_bytes: Memory of the device; None where the budget itself was given.
         unused_bytes: What the engine's utilisation leaves alone.
@@ -47,6 +47,7 @@ class Budget:
     """
 
     available_bytes: int
+    least_bytes: int
     most_bytes: int
     memory_bytes: int | None
     unused_bytes: int
@@ -87,6 +88,7 @@ def budget_of(model: Model, device: Device | None, options: BudgetOptions) -> Bu
         raise UserError(_too_small(model, device, terms, usable))
     return Budget(
         available,
+        max(0, usable - sum(term.most_bytes for term in terms)),
         usable - sum(term.least_bytes for term in terms),
         device.memory.size_bytes,
         device.memory.size_bytes - usable,
@@ -98,7 +100,7 @@ def _given(memory_gib: float) -> Budget:
     if not 0 < memory_gib < float("inf") or int(memory_gib * GIB) < 1:
         raise UserError(f"--memory-gib must be above 0, not {memory_gib:g}")
     available = int(memory_gib * GIB)
-    return Budget(available, available, None, 0, ())
+    return Budget(available, available, available, None, 0, ())
 
 
 def _usable_bytes(device: Device, options: BudgetOptions) -> int:

@@ -49,7 +49,8 @@ def _budget(result: CapacityResult) -> Table:
     table.add_row("not used by the engine", _gib(budget.unused_bytes), "1 - utilisation")
     for term in budget.terms:
         table.add_row(term.name, _range(term.least_bytes, term.most_bytes), term.source)
-    table.add_row("for caches", _gib(budget.available_bytes), "what is left at least")
+    spread = _range(budget.least_bytes, budget.most_bytes)
+    table.add_row("for caches", _gib(budget.available_bytes), f"what is left: {spread} GiB")
     return table
 
 

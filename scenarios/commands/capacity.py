@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import Annotated
 
 import typer
@@ -29,7 +29,7 @@ AUTO = "auto"
 _COMMA = re.compile(r",(?!\w+=)")  # not that between the options of an allocator
 
 
-def capacity_command(  # noqa: PLR0913, PLR0917 - one parameter an option
+def capacity_command(
     model: Annotated[str, typer.Option(help="Model name, config.json or folder with one.")],
     engine: Annotated[
         str, typer.Option(help="vllm, sglang, llama.cpp, tensorrt-llm, kvcached or an allocator.")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from scenarios.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+T = TypeVar("T")
 
 MOST_BYTES = 64 << 20
 MOST = 10**9
@@ -95,11 +97,11 @@ class Config:
 
     def texts(self, *keys: str) -> list[str]:
         """A list of texts; empty where there is none. Raise `UserError` if it is no such list."""
-        return [str(value) for value in self._list(keys, str, "texts")]
+        return self._list(keys, str, "texts")
 
     def counts(self, *keys: str) -> list[int]:
         """A list of whole numbers, likewise."""
-        return [int(value) for value in self._list(keys, int, "whole numbers")]
+        return self._list(keys, int, "whole numbers")
 
     def first(self, *keys: str) -> str | None:
         """The first of some keys that is there and not null."""
@@ -115,7 +117,7 @@ class Config:
             raise self.fault(key, f"is missing, and {whole} is not divisible by {parts}")
         return whole // parts
 
-    def _list(self, keys: Sequence[str], kind: type, named: str) -> list[object]:
+    def _list(self, keys: Sequence[str], kind: type[T], named: str) -> list[T]:
         key = self.first(*keys)
         if key is None:
             return []

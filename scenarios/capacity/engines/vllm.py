@@ -288,7 +288,8 @@ def _spec(
 ) -> tuple[list[int | None], CacheSpec]:
     """The cache groups of a model with its draft layers, and the window of each; None: state."""
     model, tp = question.model, question.tp
-    groups, windows = [], []
+    groups: list[CacheGroup] = []
+    windows: list[int | None] = []
     extra = _draft_layers(model, settings)
     for kind, size in zip(
         model.attention, model.kv_layer_bytes(question.kv_dtype, tp), strict=True
