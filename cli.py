@@ -88,7 +88,7 @@ def _common(
 )
 def replay_command(
     trace: Annotated[str, typer.Argument(help="Trace file, or preset NAME[:key=value,...].")],
-    model: Annotated[str, typer.Option(help="Model name; see `twinpool list models`.")],
+    model: Annotated[str, typer.Option(help="Model name, config.json or folder with one.")],
     device: Annotated[str, typer.Option(help="Device name; see `twinpool list devices`.")],
     allocator: Annotated[
         list[str], typer.Option(help="NAME[:key=value,...]; repeat it, or separate by spaces.")

@@ -18,7 +18,7 @@ from scenarios.cell import ENGINES, FAST, Cell, run_cell
 from scenarios.device import load_device
 from scenarios.errors import UnknownNameError, UserError
 from scenarios.machine import MachineOptions, machine_of
-from scenarios.model_file import load_model
+from scenarios.model_choice import choose_model
 from scenarios.processes import results_as_they_end
 from scenarios.result import ReplayResult, RunResult
 from scenarios.store import load_run, save_run
@@ -88,7 +88,7 @@ def cells_of(scenario: Scenario) -> tuple[Cell, ...]:
         raise UserError("an allocator is given twice: give each once, or with other options")
     if scenario.engine_step not in ENGINES:
         raise UnknownNameError("engine step", scenario.engine_step, ENGINES)
-    model, device = load_model(scenario.model), load_device(scenario.device)
+    model, device = choose_model(scenario.model), load_device(scenario.device)
     machine = machine_of(model, device, scenario.machine)
     cells = tuple(
         Cell(machine, text, scenario.scheduler, scenario.slo, scenario.engine_step)

@@ -12,7 +12,7 @@ from scenarios import catalogue
 from scenarios.choice import choose, choose_scheduler
 from scenarios.device import load_device
 from scenarios.errors import UserError
-from scenarios.model_file import load_model
+from scenarios.model_choice import choose_model
 from scenarios.sweep_scenario import CapacityRule, Grid, MemoryRule, Mix, SweepScenario
 from traces.record import TraceError
 
@@ -99,7 +99,7 @@ def _check_names(table: Table, scenario: SweepScenario) -> None:
             raise table.fault(key, "names something twice: name each once")
     with _blaming(table, "models"):
         for name in grid.models:
-            load_model(name)
+            choose_model(name)
     with _blaming(table, "device"):
         load_device(grid.device)
     with _blaming(table, "slo"):

@@ -9,7 +9,7 @@ import numpy as np
 
 from scenarios.device import load_device
 from scenarios.machine import GIB, MachineOptions, machine_of
-from scenarios.model_file import load_model
+from scenarios.model_choice import choose_model
 from scenarios.slo import parse_slo
 from scenarios.trace_input import TraceInput
 from traces.load import TraceOptions
@@ -143,7 +143,7 @@ class SweepScenario:
 
     def machine(self, model_name: str) -> Machine:
         """A model on the device, with the budget of the rule."""
-        model, device = load_model(model_name), load_device(self.grid.device)
+        model, device = choose_model(model_name), load_device(self.grid.device)
         anywhere = machine_of(model, device, MachineOptions(memory_gib=1.0))
         budget_gib = self.memory.budget_bytes(anywhere) / GIB
         return machine_of(model, device, MachineOptions(memory_gib=budget_gib))

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from allocator.managers.vllm import BlockPlan, Mode, Version, VllmOptions
-from allocator.spec import CacheGroup, CacheKind, CacheSpec, ceil_div
+from allocator.spec import CacheKind, CacheSpec, ceil_div
 from scenarios.capacity.engine import Engine, Question, Refusal, Share, Sizing
 from scenarios.capacity.engine_version import EngineVersion
+from scenarios.capacity.vllm_groups import KERNEL_BLOCK, Drafts, cache_groups, kernel_block
 from scenarios.errors import UnknownNameError, UserError
-from scenarios.layers.attention import LatentAttention
-
-if TYPE_CHECKING:
-    from scenarios.model import Model
 
 NEWEST = "0.24.0"
 GROUP_RULE = EngineVersion.of("0.19.1")
 NEW_TOKENS = EngineVersion.of("0.20.1")
 NO_MODE_ALL = EngineVersion.of("0.33")
-KERNEL_BLOCK = 16
-LATENT_BLOCK, LATENT_BLOCK_LATER = 64, 128
 MAMBA2_CHUNK = 256
 
 
@@ -81,11 +76,14 @@ class VllmSizing(Sizing):
         version = EngineVersion.of(settings.engine_version)
         self.prints_new_tokens = version >= NEW_TOKENS
         self.mode = Mode(settings.mamba_cache_mode)
-        drafts = settings.num_speculative_tokens
-        self.windows, self.spec = _spec(question, settings, version)
+        drafts = Drafts(settings.num_speculative_tokens, settings.draft_attention_layers)
+        groups = cache_groups(question, drafts)
+        block = kernel_block(question.model, settings.block_size, is_later=version >= NO_MODE_ALL)
+        self.windows = [window for _, window in groups]
+        self.spec = CacheSpec(tuple(group for group, _ in groups), block)
         grouping = Version.SMALLEST_OR_LARGEST if version >= GROUP_RULE else Version.SMALLEST
         chunk = settings.mamba_chunk if self.mode is Mode.ALL else 1
-        options = VllmOptions(self.mode, grouping, drafts, chunk)
+        options = VllmOptions(self.mode, grouping, drafts.tokens, chunk)
         self.plan = BlockPlan.of(self.spec, options)
         self.num_blocks = self.plan.num_blocks(question.available_bytes)
 
@@ -281,41 +279,3 @@ class VllmSizing(Sizing):
 
     def _has_states(self) -> bool:
         return any(window is None for window in self.windows)
-
-
-def _spec(
-    question: Question, settings: VllmSettings, version: EngineVersion
-) -> tuple[list[int | None], CacheSpec]:
-    """The cache groups of a model with its draft layers, and the window of each; None: state."""
-    model, tp = question.model, question.tp
-    groups: list[CacheGroup] = []
-    windows: list[int | None] = []
-    extra = _draft_layers(model, settings)
-    for kind, size in zip(
-        model.attention, model.kv_layer_bytes(question.kv_dtype, tp), strict=True
-    ):
-        layers = kind.layers + (0 if kind.window else extra)
-        extra = extra if kind.window else 0
-        groups.append(CacheGroup(kind.name, CacheKind.ATTENTION, layers, size))
-        windows.append(kind.window)
-    if model.state is not None:
-        recurrent = model.recurrent_bytes_per_layer(question.state_dtype, tp)
-        drafts = settings.num_speculative_tokens
-        size = model.conv_bytes_per_layer(tp, drafts) + recurrent
-        groups.append(CacheGroup("state", CacheKind.STATE, model.state_layers, size))
-        windows.append(None)
-    return windows, CacheSpec(tuple(groups), _kernel_block(model, settings, version))
-
-
-def _draft_layers(model: Model, settings: VllmSettings) -> int:
-    if settings.draft_attention_layers >= 0:
-        return settings.draft_attention_layers
-    return model.body.mtp_layers if settings.num_speculative_tokens else 0
-
-
-def _kernel_block(model: Model, settings: VllmSettings, version: EngineVersion) -> int:
-    """A: what the attention backend can take at least, or as configured if that is larger."""
-    smallest = KERNEL_BLOCK
-    if any(isinstance(kind, LatentAttention) for kind in model.attention):
-        smallest = LATENT_BLOCK_LATER if version >= NO_MODE_ALL else LATENT_BLOCK
-    return ceil_div(max(smallest, settings.block_size), smallest) * smallest
