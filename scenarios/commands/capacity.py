@@ -13,6 +13,7 @@ from rich.console import Console
 from scenarios.capacity.advice import Lengths, advice_of
 from scenarios.capacity.answer import to_json
 from scenarios.capacity.budget import BudgetOptions
+from scenarios.capacity.page import capacity_html
 from scenarios.capacity.quantization import QUANTIZATIONS
 from scenarios.capacity.run import CapacityAsk, capacity
 from scenarios.capacity.tables import capacity_tables
@@ -124,6 +125,7 @@ def capacity_command(
     if out is not None:
         folder = make_folder(out)
         (folder / "capacity.json").write_text(json.dumps(answer, indent=1) + "\n")
+        (folder / "capacity.html").write_text(capacity_html(result, answer), encoding="utf-8")
     if as_json:
         print_json(answer)
         return

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from scenarios.report.chart import COLORS, Chart, Spec, layout_of, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 Found = dict[str, Any]
-Spec = dict[str, Any]
-COLORS = ("--blue", "--orange", "--green", "--purple", "--yellow")
 PUBLISHED = {"symbol": "x-thin", "size": 11, "line": {"width": 2, "color": "--ink"}}
-HEIGHT_PX = 380
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """A figure with its title, a sentence on how to read it, and what plotly draws."""
-
-    title: str
-    hint: str
-    data: list[Spec]
-    layout: Spec
 
 
 def charts_of(found: Found) -> Iterator[Chart]:
@@ -72,7 +60,7 @@ def oom_chart(name: str, totals: Sequence[Found], rows: Sequence[Found]) -> Char
                     "showlegend": False,
                 }
             )
-    layout = _layout("OOM events") | {"barmode": "group", "scattermode": "group"}
+    layout = layout_of("OOM events") | {"barmode": "group", "scattermode": "group"}
     hint = "Sums over (model, pool) of means over three seeds; a cross is the published figure."
     return Chart(f"Sweep {name}: OOM events", hint, data, layout)
 
@@ -90,7 +78,7 @@ def batch_chart(totals: Sequence[Found]) -> Chart:
     """OOM events in all against the pages that a migration moves."""
     dynamic = [total for total in totals if total["variant"].startswith("avmp_dynamic_b")]
     batches = [int(total["variant"].rpartition("b")[2]) for total in dynamic]
-    ours = _line("measured", batches, [total["oom"] for total in dynamic], COLORS[0])
+    ours = line_of("measured", batches, [total["oom"] for total in dynamic], COLORS[0])
     known = [(b, t["published_oom"]) for b, t in zip(batches, dynamic, strict=True)]
     published = {
         "type": "scatter",
@@ -100,7 +88,7 @@ def batch_chart(totals: Sequence[Found]) -> Chart:
         "y": [oom for _, oom in known if oom is not None],
         "marker": PUBLISHED,
     }
-    layout = _layout("OOM events")
+    layout = layout_of("OOM events")
     layout["xaxis"] |= {"type": "log", "title": {"text": "pages a migration moves"}}
     layout["xaxis"] |= {"tickvals": batches, "ticktext": [str(batch) for batch in batches]}
     hint = "Sums over all rows of means over three seeds; a cross is the published total."
@@ -114,8 +102,8 @@ def step_chart(steps: Sequence[Found], title: str, figure: str, scale: float) ->
     for number, color in enumerate(COLORS):
         totals = [step["totals"][number] for step in steps]
         values = [total[figure] * scale for total in totals]
-        data.append(_line(totals[0]["variant"], names, values, color))
-    layout = _layout(title)
+        data.append(line_of(totals[0]["variant"], names, values, color))
+    layout = layout_of(title)
     layout["xaxis"] |= {"tickangle": -30, "automargin": True}
     hint = "Each step adds one fix to those on its left; the first is the paper's evaluation."
     return Chart(f"From as published to all fixed: {title}", hint, data, layout)
@@ -124,7 +112,7 @@ def step_chart(steps: Sequence[Found], title: str, figure: str, scale: float) ->
 def engine_chart(engine: Sequence[Found]) -> Chart:
     """Output tokens a second of simulated time, by workload and allocator."""
     data = _bars(engine, "allocator", "throughput_tokens_per_s")
-    layout = _layout("tokens/s, simulated") | {"barmode": "group"}
+    layout = layout_of("tokens/s, simulated") | {"barmode": "group"}
     hint = "Means over models, pools and seeds, at equal physical bytes. shared-bytes is the bound."
     return Chart("The same grid under the serving engine", hint, data, layout)
 
@@ -132,21 +120,9 @@ def engine_chart(engine: Sequence[Found]) -> Chart:
 def goodput_chart(table: Sequence[Found]) -> Chart:
     """The paper's goodput on this host: a measure of Python."""
     data = _bars(table, "label", "host_goodput")
-    layout = _layout("requests a second of host time") | {"barmode": "group"}
+    layout = layout_of("requests a second of host time") | {"barmode": "group"}
     hint = "Host time: without its search (keyed) the static baseline decides the same, faster."
     return Chart("What the paper calls goodput", hint, data, layout)
-
-
-def _line(name: str, x: Sequence[Any], y: Sequence[float], color: str) -> Spec:
-    style = {"line": {"color": color, "width": 2}, "marker": {"color": color}}
-    return {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "name": name,
-        "x": list(x),
-        "y": list(y),
-        **style,
-    }
 
 
 def _bars(entries: Sequence[Found], series: str, figure: str) -> list[Found]:
@@ -162,17 +138,3 @@ def _bars(entries: Sequence[Found], series: str, figure: str) -> list[Found]:
         }
         for name, color in zip(names, COLORS, strict=True)
     ]
-
-
-def _layout(title: str) -> Spec:
-    axis = {"gridcolor": "--grid", "linecolor": "--line", "zerolinecolor": "--grid"}
-    return {
-        "height": HEIGHT_PX,
-        "margin": {"l": 64, "r": 12, "t": 12, "b": 60},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"color": "--ink", "size": 12, "family": "system-ui, sans-serif"},
-        "legend": {"orientation": "h", "y": 1.12},
-        "xaxis": dict(axis),
-        "yaxis": {**axis, "title": {"text": title}, "rangemode": "tozero"},
-    }

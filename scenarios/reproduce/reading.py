@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scenarios.reproduce.sheet import number, percent
+from scenarios.report.sheet import number, percent
 from scenarios.reproduce.workloads import SYNTHETIC
 
 if TYPE_CHECKING:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scenarios.report.sheet import NOTHING, Cell, Sheet, lines_of, number, percent
 from scenarios.reproduce.published_figures import (
     DETERMINISTIC,
     place_of,
     published_facts,
     published_rows,
 )
-from scenarios.reproduce.sheet import NOTHING, Cell, Sheet, lines_of, number, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

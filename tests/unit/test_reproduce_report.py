@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from scenarios.report.sheet import Cell, Sheet, lines_of
 from scenarios.reproduce.charts import charts_of
 from scenarios.reproduce.page import report_html
 from scenarios.reproduce.published_figures import published_rows
 from scenarios.reproduce.reading import reading_of
 from scenarios.reproduce.rows import rows_of, totals_of
-from scenarios.reproduce.sheet import Cell, Sheet, lines_of
 from scenarios.reproduce.sheets import rows_sheet, sheets_of, totals_sheet
 from scenarios.reproduce.validation import BEGIN, END, main
 
@@ -83,7 +83,7 @@ def test_the_page_is_whole_and_needs_no_network() -> None:
     found = found_in(cells())
     page = report_html(found)
     charts = list(charts_of(found))
-    assert page.count('<div class="chart"') == len(charts) == 1
+    assert page.count('<div class="chart tall"') == len(charts) == 1
     assert "http://" not in page.split("<script>")[0]
     assert "$" not in page.split("<script", maxsplit=1)[0].replace("$0", "")
     data = page.split('id="chart-data">')[1].split("</script>")[0]
