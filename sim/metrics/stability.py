@@ -107,24 +107,36 @@ class Stability(Metric):
 
 
 @dataclass(frozen=True, slots=True)
-class _Queue:
-    """Who entered and left the queue when.
+class _Passage:
+    """Who passed one point, and when.
 
     Attributes:
-        enter_ns: Times, int64, shape (entries,), never falling; preempted requests enter again.
-        enter_work: Requests and tokens that entered before each, shape (2, entries + 1).
-        leave_ns: The same of those that left.
-        leave_work: Shape (2, departures + 1).
-        arrival_ns: Times of the arrivals.
-        arrival_work: Shape (2, arrivals + 1).
+        time_ns: Times, int64, shape (passages,), never falling.
+        work: Requests and tokens that passed before each and in all, shape (2, passages + 1).
     """
 
-    enter_ns: NDArray[np.int64]
-    enter_work: Floats
-    leave_ns: NDArray[np.int64]
-    leave_work: Floats
-    arrival_ns: NDArray[np.int64]
-    arrival_work: Floats
+    time_ns: NDArray[np.int64]
+    work: Floats
+
+    @classmethod
+    def of(cls, rows: NDArray[np.int64], tokens: Floats) -> _Passage:
+        """The passages that rows of the log stand for; tokens by request."""
+        counts = np.arange(len(rows) + 1, dtype=np.float64)
+        sums = np.concatenate(([0.0], np.cumsum(tokens[rows[:, 2]])))
+        return cls(rows[:, 0], np.vstack((counts, sums)))
+
+    def until(self, edges: Floats) -> Floats:
+        """Requests and tokens that passed up to each edge, included; shape (2, edges)."""
+        return self.work[:, np.searchsorted(self.time_ns, edges, side="right")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Queue:
+    """Who arrived, who entered the queue and who left it; preempted requests enter again."""
+
+    arrivals: _Passage
+    entries: _Passage
+    exits: _Passage
 
     @classmethod
     def of(cls, log: EventLog) -> _Queue:
@@ -134,27 +146,23 @@ class _Queue:
         arrivals = rows[rows[:, 1] == EventKind.ARRIVAL]
         tokens = np.zeros(log.header.num_requests)
         tokens[arrivals[:, 2]] = arrivals[:, 3] + arrivals[:, 4]
-        parts = (rows[np.isin(rows[:, 1], ENTERS)], _leaving(rows, len(tokens)), arrivals)
-        columns = [
-            column for some in parts for column in (some[:, 0], _cumulated(tokens[some[:, 2]]))
-        ]
-        return cls(*columns)
+        parts = (arrivals, rows[np.isin(rows[:, 1], ENTERS)], _exits(rows, len(tokens)))
+        return cls(*(_Passage.of(part, tokens) for part in parts))
 
     def growths(self) -> Iterator[Growth]:
         """The growth in each part that says something, by requests and by work."""
-        start_ns, end_ns = self.arrival_ns[0], self.arrival_ns[-1]
+        start_ns, end_ns = self.arrivals.time_ns[[0, -1]]
         for share in SUFFIXES:
             edges = np.linspace(end_ns - share * (end_ns - start_ns), end_ns, NUM_PIECES + 1)
-            arrived = _until(self.arrival_ns, self.arrival_work, edges)
+            arrived = self.arrivals.until(edges)
             if end_ns == start_ns or arrived[0, -1] - arrived[0, 0] < MIN_ARRIVALS:
                 return  # shorter parts hold even less
-            waiting = _until(self.enter_ns, self.enter_work, edges)
-            waiting -= _until(self.leave_ns, self.leave_work, edges)
+            waiting = self.entries.until(edges) - self.exits.until(edges)
             for queue, offered in zip(waiting, arrived[:, -1] - arrived[:, 0], strict=True):
                 yield _growth(np.diff(queue), float(offered))
 
 
-def _leaving(rows: NDArray[np.int64], num_requests: int) -> NDArray[np.int64]:
+def _exits(rows: NDArray[np.int64], num_requests: int) -> NDArray[np.int64]:
     """Admissions, and rejections of who waited: a running sequence can be rejected too."""
     entered, admitted = (
         np.bincount(rows[np.isin(rows[:, 1], kinds), 2], minlength=num_requests)
@@ -162,17 +170,7 @@ def _leaving(rows: NDArray[np.int64], num_requests: int) -> NDArray[np.int64]:
     )
     waited = entered > admitted  # at the end of the log, and a rejection is the last of a request
     is_rejection = (rows[:, 1] == EventKind.REJECTION) & waited[rows[:, 2]]
-    return rows[(rows[:, 1] == EventKind.ADMISSION) | is_rejection]
-
-
-def _cumulated(tokens: Floats) -> Floats:
-    """Requests and tokens before each of them and after the last, shape (2, len + 1)."""
-    return np.vstack((np.arange(len(tokens) + 1), np.concatenate(([0], np.cumsum(tokens)))))
-
-
-def _until(times_ns: NDArray[np.int64], work: Floats, edges: Floats) -> Floats:
-    """Requests and tokens up to each edge, included; shape (2, edges)."""
-    return work[:, np.searchsorted(times_ns, edges, side="right")]
+    return np.asarray(rows[(rows[:, 1] == EventKind.ADMISSION) | is_rejection])
 
 
 def _growth(pieces: Floats, offered: float) -> Growth:
@@ -182,6 +180,7 @@ def _growth(pieces: Floats, offered: float) -> Growth:
 
 def _is_backlogged(log: EventLog, queue: _Queue) -> bool:
     samples = log.of(EventKind.QUEUE_SAMPLE)
-    inside = (samples[:, 0] >= queue.arrival_ns[0]) & (samples[:, 0] <= queue.arrival_ns[-1])
+    start_ns, end_ns = queue.arrivals.time_ns[[0, -1]]
+    inside = (samples[:, 0] >= start_ns) & (samples[:, 0] <= end_ns)
     waiting = samples[inside, 4]
     return len(waiting) >= MIN_SAMPLES and float((waiting > 0).mean()) > BACKLOG_SHARE

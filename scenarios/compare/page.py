@@ -1,0 +1,146 @@
+"""The report of a comparison: one HTML file that needs no network."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from importlib.resources import files
+from string import Template
+from typing import TYPE_CHECKING
+
+from plotly.offline import get_plotlyjs
+
+from scenarios.compare.charts import COLORS, rows_of
+from scenarios.compare.figures import LATENCIES
+from scenarios.compare.wording import figure_rows, request_lines, signed
+from scenarios.report.chart_row import LegendEntry
+from scenarios.report.matrix import legend_html
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from scenarios.compare.charts import Chart
+    from scenarios.compare.comparison import Comparison
+
+FIGURE_HEADS = ("Figure", "measured", "simulated", "error, %", "from", "to")
+ORIGIN_HEADS = (
+    "Part of the requests",
+    "requests",
+    "median error, %",
+    "median absolute error, %",
+    "% of all error in seconds",
+)
+PROVENANCE = ("twinpool_version", "scenario_digest", "trace_digest", "event_log_sha256", "seed")
+
+
+def comparison_html(found: Comparison) -> str:
+    """The report as text."""
+    facts, rows = found.facts, list(rows_of(found))
+    return Template(_part(__package__, "page.html")).substitute(
+        title=escape(f"{facts['allocator']} against {facts['measured']} - Twinpool compare"),
+        style=_part("scenarios.report", "page.css"),
+        heading=escape(f"{facts['allocator']} against {facts['measured']}"),
+        facts=_terms(_facts(found)),
+        notes=_list((*found.notes, *request_lines(found))),
+        figures=_figures_html(found),
+        origins="\n".join(_origins_html(found)),
+        charts="\n".join(_row_html(*row) for row in rows),
+        provenance=_terms((name, str(facts[name])) for name in PROVENANCE if facts[name]),
+        chart_data=_script_json([chart.spec for _, _, charts in rows for chart in charts]),
+        plotly=get_plotlyjs(),
+        script=_part("scenarios.report", "page.js"),
+    )
+
+
+def _facts(found: Comparison) -> Iterator[tuple[str, str]]:
+    facts = found.facts
+    matched = f"{found.matching.num_matched:,}, by {facts['matched_by']}"
+    yield from (
+        ("run", facts["run"]),
+        ("allocator", facts["allocator"]),
+        ("measured log", facts["measured"]),
+        ("requests matched", matched),
+        ("compared", f"{len(found.matching):,}"),
+        ("the run was", facts["stability"]),
+    )
+    named = ("trace", "model", "device", "scheduler")
+    yield from ((name, str(facts[name])) for name in named if facts[name])
+
+
+def _figures_html(found: Comparison) -> str:
+    caption = "Error is (simulated - measured) / measured; from and to are its 95 % interval."
+    return _table_html(caption, FIGURE_HEADS, figure_rows(found))
+
+
+def _origins_html(found: Comparison) -> Iterator[str]:
+    """For each latency, which requests are off."""
+    for latency in LATENCIES:
+        about = found.requests[latency.key]
+        if about["requests"]:
+            lines = [
+                (
+                    f"{part['by']}: {part['part']}",
+                    f"{part['requests']:,}",
+                    signed(part["median_error_pct"]),
+                    f"{part['median_abs_error_pct']:,.2f}",
+                    "-"
+                    if part["share_of_error_pct"] is None
+                    else f"{part['share_of_error_pct']:.1f}",
+                )
+                for part in about["origins"]
+            ]
+            yield f"<h3>{latency.name}</h3>"
+            yield _table_html(f"Errors of {latency.name}, by request.", ORIGIN_HEADS, lines)
+
+
+def _table_html(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in heads)
+    body = "\n".join(
+        f'<tr><th scope="row">{escape(first)}</th>'
+        + "".join(f"<td>{escape(text)}</td>" for text in rest)
+        + "</tr>"
+        for first, *rest in rows
+    )
+    return (
+        f'<div class="scroller" role="region" tabindex="0" aria-label="{escape(caption)}">\n'
+        f"<table>\n<caption><span>{escape(caption)}</span></caption>\n"
+        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>\n</div>"
+    )
+
+
+def _row_html(title: str, hint: str, charts: Sequence[Chart]) -> str:
+    legend = "".join(
+        legend_html(LegendEntry(name, color, "line")) for name, color in COLORS.items()
+    )
+    cells = "\n".join(
+        f"<figure><figcaption>{escape(chart.caption)}</figcaption>"
+        f'<div class="chart" role="img" aria-label="{escape(f"{title}, {chart.caption}: chart")}"'
+        f' data-zoom="{escape(chart.zoom_group)}"></div></figure>'
+        for chart in charts
+    )
+    return (
+        f'<section class="row">\n<div class="row-head"><h3>{escape(title)}</h3>'
+        f'<p class="hint">{escape(hint)}</p><ul class="legend">{legend}</ul></div>\n'
+        f'<div class="cells" style="--columns: {len(charts)}">\n{cells}\n</div>\n</section>'
+    )
+
+
+def _list(sentences: Iterable[str]) -> str:
+    items = "\n".join(f"<li>{escape(text)}</li>" for text in sentences)
+    return f'<ul class="reading">\n{items}\n</ul>'
+
+
+def _terms(pairs: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(
+        f"<div><dt>{escape(name.replace('_', ' '))}</dt><dd>{escape(text)}</dd></div>"
+        for name, text in pairs
+    )
+
+
+def _script_json(value: object) -> str:
+    """JSON that cannot end the script element it stands in."""
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _part(package: str, name: str) -> str:
+    return files(package).joinpath(name).read_text(encoding="utf-8")
