@@ -13,6 +13,7 @@ import numpy as np
 from scenarios.compare.figures import LATENCIES
 from scenarios.compare.requests import errors_pct
 from scenarios.report.axes import LogAxis, TimeAxis, cell_layout, compact, linear_axis, nice_top
+from scenarios.report.chart_row import LegendEntry
 from scenarios.report.series import quantiles_of, thinned
 from sim.timeline import NS_PER_S
 
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
     from scenarios.report.axes import Spec
 
 COLORS = {"measured": "--orange", "simulated": "--blue"}
+SIDES = tuple(LegendEntry(name, color, "line") for name, color in COLORS.items())
+ERROR_LEGEND = (
+    LegendEntry("one request", COLORS["simulated"], "point"),
+    LegendEntry("median of a stretch", "--ink", "line"),
+)
 EMPTY_AXIS = LogAxis(1e-3, 1.0)
 NUM_BINS = 24
 MOST_SHOWN_PCT = 95
@@ -50,6 +56,16 @@ class Chart:
     caption: str
     zoom_group: str
     spec: Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Charts side by side: their title, how to read them, and what their marks mean."""
+
+    title: str
+    hint: str
+    legend: tuple[LegendEntry, ...]
+    charts: list[Chart]
 
 
 def distribution_chart(matching: Matching, latency: Latency) -> Chart:
@@ -122,22 +138,25 @@ def occupancy_chart(found: OccupancyError) -> Chart:
     return Chart("pool use", "occupancy", {"data": data, "layout": layout})
 
 
-def rows_of(found: Comparison) -> Iterator[tuple[str, str, list[Chart]]]:
-    """Rows of charts, each with its title and how to read it."""
-    yield (
+def rows_of(found: Comparison) -> Iterator[Row]:
+    """The rows of the page, from top to bottom."""
+    yield Row(
         "Distributions",
         "Share of the compared requests at or below a latency, measured and simulated.",
+        SIDES,
         [distribution_chart(found.matching, latency) for latency in LATENCIES],
     )
-    yield (
+    yield Row(
         "Error by time of arrival",
         ERROR_HINT,
+        ERROR_LEGEND,
         [error_chart(found.matching, latency) for latency in LATENCIES],
     )
     if found.occupancy is not None:
-        yield (
+        yield Row(
             "Pool use",
             f"Steps between samples; {found.occupancy.mae_pct:.2f} points apart on average.",
+            SIDES,
             [occupancy_chart(found.occupancy)],
         )
 

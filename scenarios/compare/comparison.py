@@ -17,6 +17,7 @@ from scenarios.compare.requests import per_request
 from scenarios.compare.side import simulated_side
 from scenarios.errors import UnknownNameError, UserError
 from scenarios.store import kept_runs, read_kept
+from scenarios.tables import MARK
 from scenarios.version import SCHEMA_VERSION, TWINPOOL_VERSION
 from sim.metrics.stability import OVERLOADED
 
@@ -77,6 +78,11 @@ class Comparison:
     occupancy: OccupancyError | None
     notes: tuple[str, ...]
 
+    @property
+    def is_latency_valid(self) -> bool:
+        """Whether latencies of the run are its own, and not a matter of how long its trace is."""
+        return bool(self.facts["stability"] != OVERLOADED)
+
     def to_json(self) -> dict[str, Any]:
         """The object that `--json` prints."""
         matching, occupancy = self.matching, self.occupancy
@@ -87,6 +93,7 @@ class Comparison:
             "unmatched": {side: named.to_json() for side, named in matching.only.items()},
             "unserved": {side: named.to_json() for side, named in matching.unserved.items()},
             "token_differences": {k: named.to_json() for k, named in matching.differing.items()},
+            "latency_valid": self.is_latency_valid,
             "throughput_error_pct": self.rates["throughput_rps"].error_pct,
             **{
                 f"{key}_error_pct": {name: figure.error_pct for name, figure in figures.items()}
@@ -209,8 +216,8 @@ def _notes(run: RunResult, measured: Side, simulated: Side, matching: Matching) 
     yield from _on_arrivals(matching)
     if run.metrics["stability"] == OVERLOADED:
         yield (
-            "The run was overloaded: its latencies grow with the length of the trace, so a small"
-            " error of its rate shows as a large one of latency."
+            f"{MARK} The run was overloaded: its latencies grow with the length of the trace, so a"
+            " small error of its rate shows as a large one of latency."
         )
     if len(matching) > MOST_RESAMPLED:
         yield f"No intervals are given above {MOST_RESAMPLED:,} requests."

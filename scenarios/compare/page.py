@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING
 
 from plotly.offline import get_plotlyjs
 
-from scenarios.compare.charts import COLORS, rows_of
+from scenarios.compare.charts import rows_of
 from scenarios.compare.figures import LATENCIES
 from scenarios.compare.wording import figure_rows, request_lines, signed
-from scenarios.report.chart_row import LegendEntry
 from scenarios.report.matrix import legend_html
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from scenarios.compare.charts import Chart
+    from scenarios.compare.charts import Row
     from scenarios.compare.comparison import Comparison
 
 FIGURE_HEADS = ("Figure", "measured", "simulated", "error, %", "from", "to")
@@ -44,9 +43,9 @@ def comparison_html(found: Comparison) -> str:
         notes=_list((*found.notes, *request_lines(found))),
         figures=_figures_html(found),
         origins="\n".join(_origins_html(found)),
-        charts="\n".join(_row_html(*row) for row in rows),
+        charts="\n".join(map(_row_html, rows)),
         provenance=_terms((name, str(facts[name])) for name in PROVENANCE if facts[name]),
-        chart_data=_script_json([chart.spec for _, _, charts in rows for chart in charts]),
+        chart_data=_script_json([chart.spec for row in rows for chart in row.charts]),
         plotly=get_plotlyjs(),
         script=_part("scenarios.report", "page.js"),
     )
@@ -108,20 +107,18 @@ def _table_html(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]
     )
 
 
-def _row_html(title: str, hint: str, charts: Sequence[Chart]) -> str:
-    legend = "".join(
-        legend_html(LegendEntry(name, color, "line")) for name, color in COLORS.items()
-    )
+def _row_html(row: Row) -> str:
+    legend = "".join(map(legend_html, row.legend))
     cells = "\n".join(
         f"<figure><figcaption>{escape(chart.caption)}</figcaption>"
-        f'<div class="chart" role="img" aria-label="{escape(f"{title}, {chart.caption}: chart")}"'
-        f' data-zoom="{escape(chart.zoom_group)}"></div></figure>'
-        for chart in charts
+        f'<div class="chart" role="img" data-zoom="{escape(chart.zoom_group)}"'
+        f' aria-label="{escape(f"{row.title}, {chart.caption}: chart")}"></div></figure>'
+        for chart in row.charts
     )
     return (
-        f'<section class="row">\n<div class="row-head"><h3>{escape(title)}</h3>'
-        f'<p class="hint">{escape(hint)}</p><ul class="legend">{legend}</ul></div>\n'
-        f'<div class="cells" style="--columns: {len(charts)}">\n{cells}\n</div>\n</section>'
+        f'<section class="row">\n<div class="row-head"><h3>{escape(row.title)}</h3>'
+        f'<p class="hint">{escape(row.hint)}</p><ul class="legend">{legend}</ul></div>\n'
+        f'<div class="cells" style="--columns: {len(row.charts)}">\n{cells}\n</div>\n</section>'
     )
 
 

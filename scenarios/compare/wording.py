@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scenarios.compare.figures import LATENCIES
+from scenarios.tables import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,10 +23,13 @@ def figure_rows(found: Comparison) -> Iterator[tuple[str, ...]]:
     """A line a figure: label, measured, simulated, error, and the ends of its interval."""
     yield _figure_row("throughput, requests/s", found.rates["throughput_rps"], 1.0, 3)
     yield _figure_row("throughput, tokens/s", found.rates["throughput_tokens_per_s"], 1.0, 1)
+    mark = "" if found.is_latency_valid else MARK
     for latency in LATENCIES:
         scale, unit, digits = SCALES[latency.key]
         for name, figure in found.latencies[latency.key].items():
-            yield _figure_row(f"{latency.name} {name}, {unit}", figure, scale, digits)
+            row = _figure_row(f"{latency.name} {name}, {unit}", figure, scale, digits)
+            label, measured, simulated, *error = row
+            yield (label, measured, simulated + mark, *error)
     if found.occupancy is not None:
         mean = found.occupancy.measured_mean_pct
         both = (_number(mean, 2), _number(mean + found.occupancy.bias_pct, 2))

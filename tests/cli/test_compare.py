@@ -47,6 +47,7 @@ PROPERTIES: dict[str, Any] = {
     "wall_seconds": {"type": "number"},
     "allocator": _TEXT,
     "stability": {"enum": ["stable", "backlogged", "overloaded"]},
+    "latency_valid": {"type": "boolean"},
     "matched_by": {"enum": ["id", "order"]},
     "matched": {"type": "integer"},
     "compared": {"type": "integer"},

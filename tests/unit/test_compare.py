@@ -14,6 +14,7 @@ from scenarios.compare.matching import match
 from scenarios.compare.measured import read_measured
 from scenarios.compare.requests import per_request
 from scenarios.compare.side import Side, simulated_side
+from scenarios.compare.wording import figure_rows
 from tests.unit.compare_case import NS_PER, START_NS, Served, Writing, log_of, save, served
 
 if TYPE_CHECKING:
@@ -80,12 +81,8 @@ def test_ttft_ten_percent_longer_is_an_error_of_minus_one_in_eleven(
 
 def test_errors_are_relative_to_what_was_measured(tmp_path: Path, case: Served) -> None:
     """Everything twice as slow: throughput half, times twice, seen from the log."""
-    slow = Served(
-        case.arrival,
-        *(case.arrival + 2 * (t - case.arrival) for t in (case.first, case.last)),
-        case.prompt,
-        case.output,
-    )
+    first, last = (case.arrival + 2 * (t - case.arrival) for t in (case.first, case.last))
+    slow = replace(case, first=first, last=last)
     result = compared(tmp_path, slow, case, Writing("us")).to_json()
     for key in KEYS:
         assert result[key] == pytest.approx(dict.fromkeys(STATISTICS, 100.0))
@@ -173,9 +170,8 @@ def test_other_work_and_other_load_are_said(tmp_path: Path, case: Served) -> Non
     assert result["token_differences"]["output"] == {"count": 2, "requests": [2, 3]}
     assert result["token_differences"]["prompt"] == {"count": 1, "requests": [4]}
     assert "2 of 40 requests differ in output tokens (2, 3)" in " ".join(result["notes"])
-    faster = Served(
-        *(t // 2 for t in (case.arrival, case.first, case.last)), case.prompt, case.output
-    )
+    arrival, first, last = (t // 2 for t in (case.arrival, case.first, case.last))
+    faster = replace(case, arrival=arrival, first=first, last=last)
     notes = " ".join(compared(tmp_path, case, faster, Writing("ns")).notes)
     assert "the two sides had different load" in notes
     assert "Arrivals of the same request are up to" in notes
@@ -185,7 +181,12 @@ def test_latencies_of_an_overloaded_run_are_marked(tmp_path: Path, case: Served)
     run = save(tmp_path / "run", log_of(case), stability="overloaded")
     log = Writing().write(tmp_path / "log", case)
     found = compare(CompareOptions(run, log, columns=Writing().columns))
-    assert "overloaded" in " ".join(found.notes)
+    assert "† The run was overloaded" in " ".join(found.notes)
+    assert found.to_json()["latency_valid"] is False
+    rows = {label: simulated for label, _, simulated, *_ in figure_rows(found)}
+    assert len(rows) == 2 + 3 * 5
+    for label, text in rows.items():
+        assert text.endswith("†") == (not label.startswith("throughput"))
     assert found.facts["seed"] == 7
 
 
