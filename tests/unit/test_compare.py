@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -137,6 +138,14 @@ def test_time_stamps_with_zones_and_durations_are_times_too(tmp_path: Path) -> N
     assert log.side.first_token_ns.tolist() == [1_750_000_000, 500_500_000]
     assert log.side.last_token_ns.tolist() == [3_000_000_000, 2_000_000_001]
     assert log.side.prompt_tokens.tolist() == [7, 9]
+
+
+def test_a_compressed_log_reads_as_the_log_does(tmp_path: Path, case: Served) -> None:
+    plain = Writing("us").write(tmp_path / "log.csv", case)
+    packed = tmp_path / "log.csv.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    ours, theirs = (read_measured(path, Writing("us").columns).side for path in (plain, packed))
+    assert ours.last_token_ns.tolist() == theirs.last_token_ns.tolist()
 
 
 def test_requests_of_one_side_only_are_counted_and_named(tmp_path: Path, case: Served) -> None:
