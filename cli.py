@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from scenarios.cell import FAST
-from scenarios.commands.capacity import EPILOG, capacity_command
+from scenarios.commands import capacity, compare
+from scenarios.commands.options import JsonFlag, QuietFlag
 from scenarios.errors import UserError
 from scenarios.listing import LISTS, items_of
 from scenarios.machine import MachineOptions
@@ -58,9 +59,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-QuietFlag = Annotated[bool, typer.Option("--quiet", help="No progress and no notes on stderr.")]
 
 
 def _print_version(wanted: bool) -> None:
@@ -239,7 +237,8 @@ def reproduce_command(
         say(f"report: {folder / 'report.html'}")
 
 
-app.command("capacity", epilog=EPILOG)(capacity_command)
+app.command("capacity", epilog=capacity.EPILOG)(capacity.capacity_command)
+app.command("compare", epilog=compare.EPILOG)(compare.compare_command)
 
 
 @app.command("list", epilog="Example: twinpool list allocators")

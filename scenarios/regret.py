@@ -47,6 +47,11 @@ class Measure:
     title: str
     higher_is_better: bool = True
 
+    @property
+    def is_latency(self) -> bool:
+        """Whether overload makes it a matter of how long the trace is."""
+        return self.column.startswith(("ttft_s", "tpot_s", "e2e_s"))
+
 
 GOODPUT = Measure("goodput_rps", "goodput")
 MEASURES = (

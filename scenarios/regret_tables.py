@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,11 +26,13 @@ from scenarios.regret import (
     unique,
 )
 from scenarios.sweep_store import RESULTS, read_results
+from scenarios.tables import MARK
+from sim.metrics.stability import OVERLOADED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from scenarios.regret import Panel, Place
+    from scenarios.regret import Measure, Panel, Place
     from scenarios.sweep_task import Row
     from sim.statistics import Interval
 
@@ -52,7 +55,7 @@ def tables_of(rows: Sequence[Row], subject: str = SUBJECT, *, is_brief: bool = F
     Raises:
         UserError: If the results lack the bound or the subject.
     """
-    panels = [panel_of(rows, measure) for measure in MEASURES]
+    panels = [panel_of(rows, measure) for measure in _measures(rows)]
     goodput = panels[0]
     for name in (BOUND, subject):
         if name not in goodput.values:
@@ -61,9 +64,34 @@ def tables_of(rows: Sequence[Row], subject: str = SUBJECT, *, is_brief: bool = F
     return "\n".join([*_about(rows, goodput), *tables, *([_counts(rows)] if is_brief else [])])
 
 
+def _measures(rows: Sequence[Row]) -> list[Measure]:
+    """What allocators are compared by; latencies are marked if there are overloaded runs."""
+    if not any(map(_is_overloaded, rows)):
+        return list(MEASURES)
+    return [
+        replace(measure, title=f"{measure.title} {MARK}") if measure.is_latency else measure
+        for measure in MEASURES
+    ]
+
+
+def _is_overloaded(row: Row) -> bool:
+    return row.get("stability") == OVERLOADED
+
+
 def _about(rows: Sequence[Row], panel: Panel) -> Iterator[str]:
+    yield _sizes(rows, panel)
+    overloaded = sum(map(_is_overloaded, rows))
+    if overloaded:
+        yield (
+            f"{overloaded:,} runs were overloaded: their latencies grow with the length of the"
+            f" trace. Tables of latency hold them and are marked {MARK}: read them as how fast"
+            " queues grew, not as what users would wait.\n"
+        )
+
+
+def _sizes(rows: Sequence[Row], panel: Panel) -> str:
     failed = sum(row["error"] is not None for row in rows)
-    yield (
+    return (
         f"{len(rows):,} cells, {failed:,} of them failed: {len(panel.places)} places (model, mix,"
         f" load), {panel.num_seeds} seeds. Regret is the relative loss of the mean over seeds, in"
         " percent; below 0 is a gain. Brackets hold 95 % intervals from a bootstrap over seeds. The"
@@ -107,10 +135,14 @@ def _counts(rows: Sequence[Row]) -> str:
         if row["error"] is None:
             by_name.setdefault(row["allocator"], []).append(row)
     lines = [
-        [name, *(f"{np.mean([row[count] for row in own]):,.1f}" for count in COUNTS)]
+        [
+            name,
+            *(f"{np.mean([row[count] for row in own]):,.1f}" for count in COUNTS),
+            f"{PERCENT * np.mean(list(map(_is_overloaded, own))):.0f} %",
+        ]
         for name, own in by_name.items()
     ]
-    header = ["allocator", *(count.replace("_", " ") for count in COUNTS)]
+    header = ["allocator", *(count.replace("_", " ") for count in COUNTS), "overloaded"]
     return _table("Counts, mean of a run", header, lines)
 
 

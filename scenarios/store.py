@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scenarios.errors import UserError
 from scenarios.result import RunResult
 from sim.event_log import EventLog, LogHeader, PoolHeader
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+T = TypeVar("T")
 
 COLUMNS = ("time_ns", "kind", "subject", "a", "b", "c")
 METADATA_KEY = b"twinpool"
@@ -51,14 +55,58 @@ def load_run(folder: Path, allocator: str, digest: str) -> RunResult | None:
     if not source.exists():
         return None
     try:
-        table = pq.read_table(source)
+        if _about(pq.read_schema(source)).get("digest") != digest:
+            return None
+        return _read(source)
     except pa.ArrowInvalid:
         return None
-    about: dict[str, Any] = json.loads((table.schema.metadata or {}).get(METADATA_KEY, b"{}"))
-    if about.get("digest") != digest:
-        return None
+
+
+def kept_runs(folder: Path) -> dict[str, Path]:
+    """The runs in a result folder: allocator to file, in order of name.
+
+    Raises:
+        UserError: No such folder, no run in it, or a file that is none.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no folder: give the --out folder of `twinpool replay`")
+    found = {}
+    for path in sorted(folder.glob("events-*.parquet")):
+        about = _read_or_refuse(path, lambda path: _about(pq.read_schema(path)))
+        if "allocator" not in about:
+            raise UserError(f"{path} is no run of `twinpool replay`: remove it")
+        found[about["allocator"]] = path
+    if not found:
+        raise UserError(f"{folder} holds no runs: give the --out folder of `twinpool replay`")
+    return found
+
+
+def read_kept(path: Path) -> RunResult:
+    """A run as `save_run` wrote it.
+
+    Raises:
+        UserError: If the file is damaged.
+    """
+    return _read_or_refuse(path, _read)
+
+
+def _read_or_refuse(path: Path, read: Callable[[Path], T]) -> T:
+    try:
+        return read(path)
+    except (OSError, pa.ArrowInvalid):
+        raise UserError(f"{path} is damaged: run `twinpool replay` again") from None
+
+
+def _read(path: Path) -> RunResult:
+    table = pq.read_table(path)
+    about = _about(table.schema)
     log = EventLog.from_table(_header(about), table.to_pandas()[list(COLUMNS)].to_numpy("int64"))
-    return RunResult(allocator, log, about["metrics"])
+    return RunResult(about["allocator"], log, about["metrics"])
+
+
+def _about(schema: Any) -> dict[str, Any]:  # noqa: ANN401 - Arrow carries no types
+    about: dict[str, Any] = json.loads((schema.metadata or {}).get(METADATA_KEY, b"{}"))
+    return about
 
 
 def _header(about: dict[str, Any]) -> LogHeader:

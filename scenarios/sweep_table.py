@@ -8,6 +8,8 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from sim.metrics.stability import OVERLOADED
+
 if TYPE_CHECKING:
     from scenarios.sweep import SweepResult
     from scenarios.sweep_task import Row
@@ -15,20 +17,30 @@ if TYPE_CHECKING:
 PERCENT = 100
 FIGURES = ("throughput_rps", "goodput_rps")
 COUNTS = ("rejected", "preemptions", "migrations_count")
+HEADS = (
+    "cells",
+    "rate, %",
+    "goodput,\n%",
+    "re-\njected",
+    "pre-\nempted",
+    "moves",
+    "over-\nloaded",
+)
 
 
 def sweep_table(result: SweepResult) -> Table:
-    """Mean rates relative to the capacity, and mean counts, over the cells that did not fail."""
+    """Rates relative to the capacity and counts, means over the cells that did not fail."""
     facts = result.facts
     table = Table(
         title=f"{facts['scenario']}: {facts['cells']:,} cells, {facts['failed_cells']:,} failed",
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
-        caption="means a cell; percent of the capacity; goodput within " + facts["slo"],
+        caption=f"means a cell; percent of the capacity; goodput within {facts['slo']};"
+        " overloaded: cells whose latencies grow with the length of the trace",
     )
     table.add_column("allocator", overflow="fold")
-    for name in ("cells", "rate, %", "goodput, %", "rejected", "preempted", "moves"):
+    for name in HEADS:
         table.add_column(name, justify="right")
     by_allocator: dict[str, list[Row]] = {}
     for row in result.rows:
@@ -41,10 +53,11 @@ def sweep_table(result: SweepResult) -> Table:
 def _means(rows: list[Row]) -> list[str]:
     good = [row for row in rows if row["error"] is None]
     if not good:
-        return ["-"] * (len(FIGURES) + len(COUNTS))
+        return ["-"] * (len(FIGURES) + len(COUNTS) + 1)
     shares = [
         sum((row[name] or 0.0) / row["capacity_rps"] for row in good) * PERCENT / len(good)
         for name in FIGURES
     ]
     counts = [sum(row[name] for row in good) / len(good) for name in COUNTS]
-    return [f"{value:.1f}" for value in (*shares, *counts)]
+    overloaded = sum(row["stability"] == OVERLOADED for row in good)
+    return [*(f"{value:.1f}" for value in (*shares, *counts)), f"{overloaded:,}"]

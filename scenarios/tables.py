@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from scenarios.machine import GIB
+from sim.metrics.stability import OVERLOADED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 NOTHING = "-"
 LABEL_WIDTH = 27
 COLUMN_WIDTH = 17
+MARK = "†"
 
 
 def replay_tables(result: ReplayResult, width: int) -> Iterator[Table]:
@@ -41,8 +43,8 @@ def _table(title: str, runs: tuple[RunResult, ...]) -> Table:
         table.add_column(escape(name), justify="right", overflow="fold")
     for label, figure in ROWS:
         table.add_row(label, *(figure(run.metrics) for run in runs))
-    if any(run.metrics["stability"] == "overloaded" for run in runs):
-        table.caption = "The latencies of an overloaded run grow with the length of the trace."
+    if any(run.metrics["stability"] == OVERLOADED for run in runs):
+        table.caption = f"{MARK} overloaded: grows with the length of the trace."
     return table
 
 
@@ -95,6 +97,19 @@ def _inner(
     return text
 
 
+def _latency(
+    name: str, part: str, scale: float = 1.0, digits: int = 3
+) -> Callable[[dict[str, Any]], str]:
+    """A figure that is marked where overload makes it a matter of how long the trace is."""
+    figure = _inner(name, part, scale, digits)
+
+    def text(metrics: dict[str, Any]) -> str:
+        is_moot = metrics["stability"] == OVERLOADED and metrics[name][part] is not None
+        return figure(metrics) + MARK * is_moot
+
+    return text
+
+
 def _migrations(metrics: dict[str, Any]) -> str:
     moved = metrics["migrations"]
     return f"{moved['count']:,} ({moved['bytes'] / GIB:.1f} GiB)" if moved["count"] else "0"
@@ -116,12 +131,12 @@ ROWS: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
     ("throughput, requests/s", _number("throughput_rps", 3)),
     ("throughput, tokens/s", _number("throughput_tokens_per_s", 1)),
     ("goodput, requests/s", _number("goodput_rps", 3)),
-    ("TTFT p50, s", _inner("ttft_s", "p50", digits=3)),
-    ("TTFT p99, s", _inner("ttft_s", "p99", digits=3)),
-    ("TPOT p50, ms", _inner("tpot_s", "p50", MS)),
-    ("TPOT p99, ms", _inner("tpot_s", "p99", MS)),
-    ("end to end p50, s", _inner("e2e_s", "p50", digits=3)),
-    ("end to end p99, s", _inner("e2e_s", "p99", digits=3)),
+    ("TTFT p50, s", _latency("ttft_s", "p50")),
+    ("TTFT p99, s", _latency("ttft_s", "p99")),
+    ("TPOT p50, ms", _latency("tpot_s", "p50", MS, 2)),
+    ("TPOT p99, ms", _latency("tpot_s", "p99", MS, 2)),
+    ("end to end p50, s", _latency("e2e_s", "p50")),
+    ("end to end p99, s", _latency("e2e_s", "p99")),
     ("peak use, GiB", _gib("peak_bytes")),
     ("footprint, GiB", _gib("footprint_bytes")),
     ("internal waste, %", _inner("waste", "internal_pct")),

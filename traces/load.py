@@ -18,11 +18,12 @@ from traces.registry import members
 from traces.wording import listed, nearest_first, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from traces.preset import Preset
     from traces.reader import TraceReader
     from traces.record import Trace
+    from traces.table import Table
 
 BY_COLUMNS = "columns"
 
@@ -134,9 +135,28 @@ def _read_file(path: Path, options: TraceOptions) -> Trace:
 
 def _read_columns(path: Path, text: str) -> Trace:
     mapping = parse_columns(text)
+    return trace_from(read_table(path, mapping.names), mapping)
+
+
+def read_table(path: Path, names: Sequence[str]) -> Table:
+    """Columns of a CSV or JSON Lines file, told by its first character, as cells of text.
+
+    Raises:
+        TraceError: See `traces.csv_table` and `traces.jsonl_table`.
+    """
     if read_head(path).lstrip().startswith("{"):
-        return trace_from(read_json_lines(path, mapping.names).table(mapping.names), mapping)
-    return trace_from(read_csv_table(path, mapping.names), mapping)
+        return read_json_lines(path, names).table(names)
+    return read_csv_table(path, names)
+
+
+def column_names(path: Path) -> list[str]:
+    """The columns of a CSV file, or the keys of the first line of a JSON Lines file.
+
+    Raises:
+        TraceError: The file cannot be opened, or starts as no text does.
+    """
+    head = read_head(path)
+    return json_keys(head) or csv_columns(head)
 
 
 def _sniffed(path: Path) -> TraceReader:
@@ -144,7 +164,7 @@ def _sniffed(path: Path) -> TraceReader:
     for reader in _readers().values():
         if reader.sniff(head):
             return reader
-    found = listed(json_keys(head) or csv_columns(head))
+    found = listed(column_names(path))
     raise TraceError(
         f"{path} is in no known format ({', '.join(_readers())}); it starts with {found}: "
         "name its columns with --columns arrival=...,prompt=...,output=..."

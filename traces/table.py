@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from traces.record import TraceError
@@ -42,6 +43,11 @@ class Table:
     def fail(self, row: int, problem: str) -> TraceError:
         """The error that names the file and the line of a row; the caller raises it."""
         return TraceError(f"{self.file}, line {self.line_of_row(row)}: {problem}")
+
+    def only(self, rows: Int64Array) -> Table:
+        """Some of the rows, which keep their lines; int64, shape (kept,)."""
+        cells = {name: column.take(pa.array(rows)) for name, column in self.cells.items()}
+        return Table(self.file, cells, lambda row: self.line_of_row(int(rows[row])))
 
     def column(self, name: str) -> Any:  # noqa: ANN401 - Arrow carries no types
         """A column's cells without the blanks around them, as Arrow strings."""

@@ -68,6 +68,36 @@ def arrival_ns(table: Table, name: str, unit: str = "") -> Int64Array:
     return _number_ns(table, name, plain, unit or _unit(name, plain[0].as_py()))
 
 
+def instants_ns(table: Table, name: str, unit: str = "") -> Int64Array:
+    """A column of times in any order as nanoseconds on their own clock, int64, shape (rows,).
+
+    For logs that hold several times a request: all columns of one clock share its zero. Durations
+    are read the same way.
+
+    Args:
+        table: The cells; at least one row.
+        name: The column that holds the times.
+        unit: As in `arrival_ns`.
+
+    Raises:
+        TraceError: A cell is no time, or lies over 146 years after the zero of its clock.
+    """
+    cells = table.column(name)
+    if _ISO.match(cells[0].as_py()) and not unit:
+        return _iso_ns(table, name, cells)
+    plain = _without_exponents(cells)
+    table.require(plain, _NUMBER, lambda cell: _time_problem(name, cell))
+    digits = UNIT_DIGITS[unit or _unit(name, plain[0].as_py())]
+    whole = to_int64(pc.replace_substring_regex(plain, r"\..*$", ""))
+    late = whole > MAX_ARRIVAL_NS // 10**digits
+    if late.any():
+        row = int(np.argmax(late))
+        problem = f"{name} is {whole[row]}, over 146 years; give its unit, as {name}:ns"
+        raise table.fail(row, problem)
+    nanoseconds: Int64Array = whole * 10**digits + _fraction_ns(plain, digits)
+    return nanoseconds
+
+
 def _unit(name: str, first: str) -> str:
     plain_name = name.lower().rstrip(" )]")
     for unit, pattern in _NAME_UNITS:

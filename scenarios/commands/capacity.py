@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +17,7 @@ from scenarios.capacity.page import capacity_html
 from scenarios.capacity.quantization import QUANTIZATIONS
 from scenarios.capacity.run import CapacityAsk, capacity
 from scenarios.capacity.tables import capacity_tables
+from scenarios.commands.options import JsonFlag, QuietFlag
 from scenarios.errors import UserError
 from scenarios.terminal import make_folder, print_json, say
 from traces.load import TraceOptions, load_trace
@@ -85,10 +86,8 @@ def capacity_command(
         str | None, typer.Option(help="Lengths to recommend settings for: file or preset.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for capacity.html and its data.")] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object on stdout.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No notes on stderr.")] = False,
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
 ) -> None:
     """Say how many tokens and sequences fit, as an engine would, and explain each byte."""
     given = {

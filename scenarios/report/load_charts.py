@@ -69,8 +69,12 @@ def queue_row(runs: Sequence[RunResult], time: TimeAxis) -> ChartRow:
         legend=QUEUE_LEGEND,
         zoom_group="time",
         figures=tuple(figures),
-        notes=("",) * len(runs),
+        notes=_overload_notes(runs),
     )
+
+
+def _overload_notes(runs: Sequence[RunResult]) -> tuple[str, ...]:
+    return tuple(OVERLOAD_NOTE if is_overloaded(run) else "" for run in runs)
 
 
 def _queue_traces(running: Samples, waiting: Samples, time: TimeAxis) -> list[Spec]:
@@ -112,7 +116,7 @@ def latency_row(runs: Sequence[RunResult], latency: Latency) -> ChartRow:
             {"data": list(_cdf_traces(curve, run, latency)), "layout": layout}
             for curve, run in pairs
         ),
-        notes=tuple(OVERLOAD_NOTE if is_overloaded(run) else "" for run in runs),
+        notes=_overload_notes(runs),
     )
 
 

@@ -33,7 +33,7 @@ def matrix_html(rows: Sequence[ChartRow], allocators: Sequence[str]) -> str:
 
 
 def _row_html(row: ChartRow, allocators: Sequence[str]) -> str:
-    legend = "".join(_legend_html(entry) for entry in row.legend)
+    legend = "".join(legend_html(entry) for entry in row.legend)
     head = (
         f'<div class="row-head"><h3>{escape(row.title)}</h3>'
         f'<p class="hint">{escape(row.hint)}</p><ul class="legend">{legend}</ul></div>'
@@ -53,7 +53,8 @@ def _cell_html(row: ChartRow, allocator: str, note: str) -> str:
     )
 
 
-def _legend_html(entry: LegendEntry) -> str:
+def legend_html(entry: LegendEntry) -> str:
+    """An entry of a legend: its swatch and its text."""
     swatch = SWATCHES[entry.mark].format(f"var({entry.color})")
     return (
         f'<li><svg width="22" height="12" aria-hidden="true">{swatch}</svg>'

@@ -16,6 +16,7 @@ from scenarios.report.quantity import (
     number,
     unit_for,
 )
+from sim.metrics.stability import OVERLOADED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,7 +120,7 @@ def is_bound(run: RunResult) -> bool:
 
 def is_overloaded(run: RunResult) -> bool:
     """Whether the queue of a run grew as long as requests arrived."""
-    return run.metrics.get("stability") == "overloaded"
+    return run.metrics.get("stability") == OVERLOADED
 
 
 def rivals(runs: Sequence[RunResult]) -> list[RunResult]:

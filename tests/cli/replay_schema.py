@@ -37,6 +37,8 @@ RUN = _object(
     waste=_object(internal_pct=_PERCENT, external_pct=_PERCENT, stranded_pct=_PERCENT),
     migrations=_object(count=_COUNT, bytes=_COUNT, blocked=_COUNT),
     stability={"enum": ["stable", "backlogged", "overloaded"]},
+    latency_valid={"type": "boolean"},
+    queue_growth=_object(unserved_pct=_NUMBER, unserved_low_pct=_NUMBER),
     host_ns_per_allocator_op=_NUMBER,
     event_log_sha256=_DIGEST,
 )

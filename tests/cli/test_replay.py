@@ -199,6 +199,19 @@ def test_a_model_too_large_for_the_device_is_refused(twinpool: Twinpool, small_t
     assert "--memory-gib" in outcome.stderr
 
 
+def test_percentiles_of_an_overloaded_run_are_marked(twinpool: Twinpool, tmp_path: Path) -> None:
+    requests = "poisson:n=400,rate=40,prompt=64,output=100"
+    command = ("replay", requests, *WHERE, "--memory-gib", "0.5", "--allocator", "padded static")
+    shown = twinpool(*command, "--scheduler", "fcfs:max_seqs=2", "--out", "here")
+    assert shown.stdout.count("†") == 2 * 6 + 1  # both runs, six latencies, and what it means
+    runs = json.loads((tmp_path / "here" / "result.json").read_text())["runs"]
+    assert [run["latency_valid"] for run in runs] == [False, False]
+    assert all(run["queue_growth"]["unserved_pct"] > 50 for run in runs)
+    assert (tmp_path / "here" / "report.html").read_text().count("† overloaded") >= 2 * 3 + 1
+    calm = twinpool(*command, "--rate-scale", "0.01", "--json").json()["runs"]
+    assert all(run["latency_valid"] for run in calm)
+
+
 def test_result_json_in_the_folder_is_what_json_prints(
     twinpool: Twinpool, small_trace: Path
 ) -> None:

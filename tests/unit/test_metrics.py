@@ -106,21 +106,24 @@ def test_a_log_without_completions_has_no_latencies() -> None:
     assert figures["waste"]["internal_pct"] is None
 
 
-def _queue(waiting: Callable[[int], int]) -> str:
+def _queue(waiting: Callable[[int], int], admitted: Callable[[int], bool] = bool) -> str:
     """The label of 4,000 arrivals in 1,000 s, with the queue sampled each second."""
     log = EventLog(LogHeader(4000, 1000, S, ()))
     for second in range(1000):
         for part in range(4):
-            log.append(second * S + part, EventKind.ARRIVAL, 4 * second + part, 1, 1)
+            request = 4 * second + part
+            log.append(second * S + part, EventKind.ARRIVAL, request, 1, 1)
+            if admitted(request):
+                log.append(second * S + part, EventKind.ADMISSION, request, 1)
         log.append(second * S + 5, EventKind.QUEUE_SAMPLE, NO_SUBJECT, 1, waiting(second))
     log.append(1000 * S, EventKind.END, NO_SUBJECT, 0, 0)
     return str(measure(log, SLO)["stability"])
 
 
 def test_stability_is_said_by_the_trend_of_the_queue() -> None:
-    # Of 2,000 arrivals in half the time, 2 % + 2 / sqrt(2000) = 6.5 % may stay: 0.26 a second.
-    assert _queue(lambda second: int(0.30 * second)) == "overloaded"
-    assert _queue(lambda second: int(0.20 * second)) == "backlogged"
+    # One request in 80 is 1.25 % of all, one in 120 is 0.83 %; both grow surely.
+    assert _queue(lambda _: 1, lambda request: request % 80 > 0) == "overloaded"
+    assert _queue(lambda _: 1, lambda request: request % 120 > 0) == "backlogged"
     assert _queue(lambda second: 50 * (second % 3 > 0)) == "backlogged"
     assert _queue(lambda second: 50 * (second % 3 == 0)) == "stable"
     assert _queue(lambda _: 0) == "stable"

@@ -216,3 +216,14 @@ def test_a_document_without_markers_is_refused(tmp_path: Path) -> None:
         write_between_markers(document, "x")
     with pytest.raises(UserError, match="cannot be read"):
         write_between_markers(tmp_path / "none.md", "x")
+
+
+def test_overloaded_runs_are_counted_and_tables_of_latency_marked() -> None:
+    calm = [row | {"stability": "stable"} for row in _rows()]
+    assert "†" not in tables_of(calm)
+    mixed = [row | {"stability": "overloaded" if row["load"] == 2.0 else "stable"} for row in calm]
+    text = tables_of(mixed, is_brief=True)
+    assert f"{len(mixed) // 2} runs were overloaded" in text
+    assert "### Regret of p99 TTFT † against the bound" in text
+    assert "### Regret of goodput against the bound" in text
+    assert "| 50 % |" in text
