@@ -63,15 +63,26 @@ def _bytes_chart(answer: dict[str, Any]) -> Chart:
             "name": name,
             "y": ["memory"],
             "x": [size / GIB],
-            "marker": {"color": COLORS[i % len(COLORS)], "line": {"width": 1, "color": "--page"}},
+            "marker": _marker(i),
             "hovertemplate": f"{name}: %{{x:.3f}} GiB<extra></extra>",
         }
         for i, (name, size) in enumerate(shown)
     ]
     layout = layout_of("") | {"barmode": "stack"}
+    layout["legend"] |= {"traceorder": "normal"}
     layout["xaxis"] |= {"title": {"text": "GiB of one device"}}
     hint = "With as many whole requests of the longest kind as fit at once."
     return Chart("Where every byte goes", hint, data, layout)
+
+
+def _marker(number: int) -> Spec:
+    """A colour, and stripes once the colours have been used up."""
+    again, color = divmod(number, len(COLORS))
+    return {
+        "color": COLORS[color],
+        "line": {"width": 1, "color": "--page"},
+        "pattern": {"shape": ("", "/", ".")[again % 3], "fgcolor": "--page"},
+    }
 
 
 def _length_chart(result: CapacityResult) -> Chart:
