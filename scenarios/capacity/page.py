@@ -81,7 +81,11 @@ def _marker(number: int) -> Spec:
     return {
         "color": COLORS[color],
         "line": {"width": 1, "color": "--page"},
-        "pattern": {"shape": ("", "/", ".")[again % 3], "fgcolor": "--page"},
+        "pattern": {
+            "shape": ("", "/", ".")[again % 3],
+            "fillmode": "overlay",
+            "fgcolor": "--page",
+        },
     }
 
 
