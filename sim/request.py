@@ -16,7 +16,8 @@ class Sequence:
     """One request from admission to completion, through preemptions.
 
     A sequence owes what `computed_tokens` lacks of `target_tokens`: its prompt at first, after a
-    preemption its prompt and the output made so far. Then it makes one token a step. The newest
+    preemption its prompt and the output made so far. While it waits, nothing of it is computed,
+    unless it was swapped. Then it makes one token a step. The newest
     token has no room yet; it gets some in the step that feeds it, so the last token never does.
 
     Attributes:
@@ -85,6 +86,13 @@ class Sequence:
         self._computed_tokens += behind
         self._made_tokens += behind
         self._rounds = rounds
+
+    def suspend(self, *, keeps_tokens: bool) -> None:
+        """Lose all pages; whoever keeps tokens elsewhere owes only the rest when it resumes."""
+        self.preemptions += 1
+        if not keeps_tokens:
+            self.computed_tokens = 0
+        self.target_tokens = self.total_tokens
 
     @property
     def total_tokens(self) -> int:

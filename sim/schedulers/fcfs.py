@@ -94,7 +94,7 @@ class FcfsScheduler(Scheduler):
                     break
             else:
                 extended.append(sequence)
-        plan.decodes = [s for s in extended if s.computed_tokens]  # others became victims after
+        plan.decodes = [s for s in extended if not s.owed_tokens]  # others became victims after
         plan.decode_context_tokens = sum(s.computed_tokens + 1 for s in plan.decodes)
         return preempted
 

@@ -44,7 +44,7 @@ def test_h200_remaps_in_the_time_that_was_measured(
 
 
 def test_every_table_names_source_and_verification(device: Device) -> None:
-    assert len(device.provenance) == 9
+    assert len(device.provenance) == 10
     assert all(entry.source and entry.verification for entry in device.provenance)
 
 
