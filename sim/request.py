@@ -16,15 +16,14 @@ class Sequence:
     """One request from admission to completion, through preemptions.
 
     A sequence owes what `computed_tokens` lacks of `target_tokens`: its prompt at first, after a
-    preemption its prompt and the output made so far. While it waits, nothing of it is computed,
-    unless it was swapped. Then it makes one token a step. The newest
+    preemption its prompt and the output made so far. Then it makes one token a step. The newest
     token has no room yet; it gets some in the step that feeds it, so the last token never does.
 
     Attributes:
         request: What arrived.
         content: Its text; None where nobody asks for it.
         output_tokens: Tokens it makes; fewer than requested if its length is limited.
-        computed_tokens: Tokens whose KV and state exist.
+        computed_tokens: Tokens whose KV and state exist; while it waits, in the host's memory.
         target_tokens: Tokens to compute, since it was admitted, before it can decode.
         made_tokens: Output tokens made so far.
         preemptions: Times it lost its pages.
