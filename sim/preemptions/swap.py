@@ -79,6 +79,7 @@ class SwapToHost(Preemption):
         self._kept: dict[int, int] = {}  # bytes by request
         self._held_bytes = 0
         self._due = StepPlan()  # what no step has paid for yet
+        self._beside: list[Sequence] = []  # who decoded in the last step
 
     @classmethod
     def build(cls, options: SwapOptions, means: Means) -> SwapToHost:
@@ -119,21 +120,26 @@ class SwapToHost(Preemption):
         plan.swaps_out, plan.swapped_out_bytes = due.swaps_out, due.swapped_out_bytes
         plan.swaps_in, plan.swapped_in_bytes = due.swaps_in, due.swapped_in_bytes
         self._due = StepPlan()
+        self._beside = plan.decodes
 
     def is_cheaper(self, sequence: Sequence) -> bool:
         """Whether copying a victim out and in again costs less than recomputing it.
 
-        Both as if the engine had nothing else to do: what hides behind other work is not counted.
+        Copies are taken to hide behind nothing, whatever `overlap` says.
         """
         copies_ns = 2 * self._link.duration_ns(1, self._bytes_of(sequence.computed_tokens))
         return copies_ns < self.recompute_ns(sequence)
 
     def recompute_ns(self, sequence: Sequence) -> int:
-        """What a step that resumes a victim costs more if it has lost its tokens."""
+        """What the step that resumes a victim costs more if it has lost its tokens.
+
+        That step computes all it owes as one chunk, beside as many decodes as the last step had:
+        weights and experts that those read anyway cost nothing.
+        """
         total, kept = sequence.total_tokens, sequence.computed_tokens
-        anew = self._executor.execute(StepPlan(chunks=[Chunk(sequence, total, 0)]))
-        on = self._executor.execute(StepPlan(chunks=[Chunk(sequence, total - kept, kept)]))
-        return anew - on
+        anew = StepPlan(self._beside, chunks=[Chunk(sequence, total, 0)])
+        on = StepPlan(self._beside, chunks=[Chunk(sequence, total - kept, kept)])
+        return self._executor.execute(anew) - self._executor.execute(on)
 
     def check_integrity(self) -> None:
         """See `Preemption.check_integrity`."""

@@ -195,6 +195,21 @@ def test_a_wider_link_swaps_shorter_sequences(machine: Machine) -> None:
     assert shortest(110e9) < shortest(55e9) < shortest(27.5e9)
 
 
+def test_experts_that_others_read_cost_recomputing_nothing() -> None:
+    """Alone, 500 tokens wake nearly all experts and the next one few; beside 64 the rest wakes."""
+    moe = machine_of(load_model("granite-4.0-h-tiny"), load_device("h200"), MachineOptions())
+    swap, executor = swap_on(moe)
+    alone_ns = swap.recompute_ns(decoding(500))
+    swap.charge(StepPlan([decoding(9) for _ in range(64)]))
+    beside_ns = swap.recompute_ns(decoding(500))
+    pair = [
+        StepPlan([decoding(9)] * 64, chunks=[Chunk(decoding(500), tokens, 501 - tokens)])
+        for tokens in (501, 1)
+    ]
+    assert beside_ns == executor.execute(pair[0]) - executor.execute(pair[1])
+    assert 0 < beside_ns < alone_ns / 2
+
+
 def test_what_is_dearer_to_swap_is_computed_again(machine: Machine) -> None:
     swap, _ = swap_on(machine)
     rows = [swap.suspend(decoding(tokens)) for tokens in (10, 10_000)]
