@@ -11,6 +11,7 @@ from allocator.backing import HostBacking
 from allocator.managers.shared_bytes import SharedBytesManager, SharedBytesOptions
 from allocator.managers.vllm import Caching, VllmManager, VllmOptions
 from allocator.spec import CacheGroup, CacheKind, CacheSpec
+from scenarios.cell import Cell, simulate
 from scenarios.device import load_device
 from scenarios.machine import Machine, MachineOptions, machine_of
 from scenarios.model import load_model
@@ -37,6 +38,7 @@ SPEC = CacheSpec(
         CacheGroup("ssm", CacheKind.STATE, 1, STATE_BYTES),
     )
 )
+MADE_TOKENS = 41
 LINK = HostLink(bytes_per_s=1e9, start_ns=100.0)
 BUDGET_BYTES = 3 * STATE_BYTES + 40 * TOKEN_BYTES
 
@@ -215,6 +217,37 @@ def test_what_is_dearer_to_swap_is_computed_again(machine: Machine) -> None:
     rows = [swap.suspend(decoding(tokens)) for tokens in (10, 10_000)]
     losses = [values[2] for ((_, values), *_) in rows]
     assert losses == [Loss.CHEAPER, Loss.SWAPPED]
+
+
+@pytest.mark.parametrize("device", ["h100-80gb", "a100-80gb"])
+def test_runs_turn_where_the_prices_say(device: str) -> None:
+    """32 hybrid sequences outgrow their memory once; victims resume beside those that decode."""
+    machine = machine_of(load_model("nemotron-h-8b"), load_device(device), MachineOptions())
+    swap, _ = swap_on(machine)
+    swap.charge(StepPlan([decoding(9) for _ in range(31)]))
+    turn = next(tokens for tokens in range(1, 2000) if swap.is_cheaper(decoding(tokens)))
+    assert saved_s(machine, turn - 25) < 0 < saved_s(machine, turn + 25)
+
+
+def saved_s(machine: Machine, lost_tokens: int) -> float:
+    """What a run saves by swapping if its victims have about so many tokens."""
+    prompt = lost_tokens - MADE_TOKENS
+    spec = machine.spec
+    one = spec.bytes_per_sequence() + spec.bytes_per_token() * (prompt + MADE_TOKENS)
+    granules = -(-32 * one // machine.granule_bytes)
+    tight = replace(machine, budget_bytes=granules * machine.granule_bytes)
+    outputs = np.random.default_rng(0).integers(50, 350, 32)
+    trace = Trace("t", np.full(32, prompt), outputs, np.zeros(32, dtype=np.int64))
+    scheduler = "fcfs:max_batched_tokens=32768"
+    seconds = []
+    for preemption in ("recompute", "swap"):
+        cell = Cell(tight, "shared-bytes", scheduler, Slo(), preemption=preemption)
+        run = simulate(cell, trace)
+        assert run.log.of(EventKind.PREEMPTION)[:, 3].tolist() == [
+            pytest.approx(lost_tokens, abs=5)
+        ]
+        seconds.append(run.metrics["simulated_seconds"])
+    return float(seconds[0] - seconds[1])
 
 
 SCHEDULERS = (
