@@ -239,8 +239,10 @@ def test_swapping_shows_where_it_is_asked_for(twinpool: Twinpool, small_trace: P
     assert run["swaps"]["out_bytes"] == run["swaps"]["in_bytes"] > 0
     tables = [twinpool(*command, "--preemption", way).stdout for way in ("swap", "recompute")]
     assert ["swapped out" in table for table in tables] == [True, False]
-    report = (small_trace.parent / "twinpool-out" / "report.html").read_text()
-    assert "Swapping to host memory" not in report
+    report = small_trace.parent / "twinpool-out" / "report.html"
+    assert "Swapping to host memory" not in report.read_text()
+    twinpool(*command, "--preemption", "swap")
+    assert "Swapping to host memory" in report.read_text()
 
 
 @pytest.mark.parametrize(
