@@ -75,7 +75,8 @@ class SwapToHost(Preemption):
         self._spec = means.spec
         self._link = means.host.link
         self._executor = means.executor
-        self._budget_bytes = int(options.host_gib * GIB) or means.host.size_bytes
+        chosen_bytes = int(options.host_gib * GIB)
+        self._budget_bytes = chosen_bytes if options.host_gib else means.host.size_bytes
         self._kept: dict[int, int] = {}  # bytes by request
         self._held_bytes = 0
         self._due = StepPlan()  # what no step has paid for yet
@@ -116,11 +117,12 @@ class SwapToHost(Preemption):
 
     def charge(self, plan: StepPlan) -> None:
         """See `Preemption.charge`."""
-        due = self._due
-        plan.swaps_out, plan.swapped_out_bytes = due.swaps_out, due.swapped_out_bytes
-        plan.swaps_in, plan.swapped_in_bytes = due.swaps_in, due.swapped_in_bytes
-        self._due = StepPlan()
         self._beside = plan.decodes
+        due = self._due
+        if due.swaps_out or due.swaps_in:
+            plan.swaps_out, plan.swapped_out_bytes = due.swaps_out, due.swapped_out_bytes
+            plan.swaps_in, plan.swapped_in_bytes = due.swaps_in, due.swapped_in_bytes
+            self._due = StepPlan()
 
     def is_cheaper(self, sequence: Sequence) -> bool:
         """Whether copying a victim out and in again costs less than recomputing it.

@@ -114,7 +114,7 @@ def cases(draw: st.DrawFn, name: str) -> Case:
     def new_manager() -> CacheManager:
         return kind.build(spec, HostBacking(budget, GRANULE_BYTES), options)
 
-    host_gib = draw(st.sampled_from([0, 900, 20_000, 10**6])) / GIB
+    host_gib = draw(st.sampled_from([0, 1, 900, 20_000, 10**6])) / GIB
     rule = draw(st.sampled_from([Rule.ALWAYS, Rule.ALWAYS, Rule.CHEAPER]))
     swapping = SwapOptions(host_gib, rule, draw(st.sampled_from(Overlap)))
     manager = new_manager()
@@ -153,7 +153,8 @@ def check_ends(case: Case, log: EventLog, swap: SwapToHost) -> None:
     wanted = np.minimum(case.trace.output_tokens[completed[:, 2]], most)
     assert completed[:, 3].tolist() == wanted.tolist()
     assert swap.held_bytes == 0
-    budget_bytes = int(case.options.host_gib * GIB) or 4096
+    host_gib = case.options.host_gib
+    budget_bytes = int(host_gib * GIB) if host_gib else 4096
     assert log.of(EventKind.SWAP_OUT)[:, 4].max(initial=0) <= budget_bytes
 
 
