@@ -97,7 +97,7 @@ class VllmScheduler(Scheduler):
     """
 
     name = "vllm"
-    summary = "running first, then admissions, under one token budget; preemption by recompute"
+    summary = "running first, then admissions, under one token budget, preempting the last"
     source = "vLLM 0.24.0, v1/core/sched/scheduler.py: decision logs of the real scheduler"
     Options = VllmSchedulerOptions
 

@@ -14,7 +14,7 @@ from allocator.spec import CacheGroup, CacheKind, CacheSpec
 from scenarios.cell import Cell, simulate
 from scenarios.device import load_device
 from scenarios.machine import Machine, MachineOptions, machine_of
-from scenarios.model import load_model
+from scenarios.model_file import load_model
 from sim.batch import Batch
 from sim.costs.constant import ConstantExecutor
 from sim.costs.host_link import HostLink, HostMemory
