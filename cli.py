@@ -94,6 +94,7 @@ def replay_command(
     scheduler: Annotated[
         str, typer.Option(help="NAME[:key=value,...][+ADMISSION[:key=value,...]].")
     ] = "fcfs",
+    preemption: Annotated[str, typer.Option(help="recompute or swap[:key=...].")] = "recompute",
     memory_gib: Annotated[
         float | None, typer.Option(help="Cache budget of a device, instead of deriving it.")
     ] = None,
@@ -130,8 +131,8 @@ def replay_command(
     """Run one trace through one or more allocators, in simulated time."""
     machine = MachineOptions(tp, kv_dtype, state_dtype, memory_gib)
     names = tuple(name for text in allocator for name in text.split())
-    limits = parse_slo(slo)
-    scenario = Scenario(model, device, names, scheduler, machine, limits, seed, engine_step)
+    rules = (parse_slo(slo), seed, engine_step, preemption)
+    scenario = Scenario(model, device, names, scheduler, machine, *rules)
     cells_of(scenario)
     reading = TraceOptions(format=trace_format, columns=columns, seed=seed)
     requests = TraceInput(trace, reading, arrivals, start, duration, limit, rate_scale).load()

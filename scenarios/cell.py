@@ -17,6 +17,8 @@ from sim.costs.roofline import RooflineExecutor
 from sim.engine import SAMPLES_PER_TRACE, Engine, Wiring
 from sim.macro_steps import MacroStepEngine
 from sim.metric import measure
+from sim.preemption import Means, known_preemptions
+from sim.preemptions.recompute import Recompute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from allocator.interface import CacheManager
     from scenarios.machine import Machine
     from sim.metric import Slo
+    from sim.preemption import Preemption
     from traces.record import Trace
 
 
@@ -43,6 +46,7 @@ class Cell:
         slo: What a request must reach to count for goodput.
         engine_step: How the engine steps; see `ENGINES`.
         num_samples: Samples of occupancy between the first arrival and the last, at most.
+        preemption: `NAME[:key=value,...]`: where the tokens of victims go.
     """
 
     machine: Machine
@@ -51,6 +55,7 @@ class Cell:
     slo: Slo
     engine_step: str = FAST
     num_samples: int = SAMPLES_PER_TRACE
+    preemption: str = Recompute.name
 
     def digest(self, trace_digest: str) -> str:
         """SHA-256 (hex) of everything that determines a result, the code included."""
@@ -74,12 +79,20 @@ class Cell:
         """The parts of an engine; errors as in `build_manager`, for the scheduler too."""
         scheduler, admission = choose_scheduler(self.scheduler)
         control = None if admission is None else admission.design(admission.options)
-        executor = RooflineExecutor(self.machine.model_costs, self.machine.device_costs)
+        steps = RooflineExecutor(self.machine.model_costs, self.machine.device_costs)
+        preemption = self._preemption(steps)
         manager, plan = self.build_manager(), scheduler.design(scheduler.options)
+        executor = preemption.priced(steps)
         try:
-            return Wiring(manager, plan, executor, self.num_samples, control)
+            return Wiring(manager, plan, executor, self.num_samples, control, preemption)
         except ValueError as error:
-            raise UserError(f"{self.allocator} with {self.scheduler}: {error}") from None
+            parts = f"{self.allocator} with {self.scheduler} and {self.preemption}"
+            raise UserError(f"{parts}: {error}") from None
+
+    def _preemption(self, steps: RooflineExecutor) -> Preemption:
+        choice = choose("preemption", self.preemption, known_preemptions())
+        means = Means(self.machine.spec, self.machine.host, steps)
+        return choice.design.build(choice.options, means)
 
 
 def simulate(

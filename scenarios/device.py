@@ -37,9 +37,17 @@ class Achievable:
 
 @dataclass(frozen=True, slots=True)
 class Pcie:
-    """The host link, one direction."""
+    """The host link: what a copy reaches in one direction, and what starting it costs."""
 
     bytes_per_s: float
+    start_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class SwapSpace:
+    """Memory of the host that one device may use for swapped sequences."""
+
+    swap_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +104,7 @@ class Device:
     peak: Peak
     achievable: Achievable
     pcie: Pcie
+    host_memory: SwapSpace
     virtual_memory: VirtualMemory
     remap: MappingCalls
     remap_beside: MappingCalls
@@ -173,6 +182,7 @@ def read_device(file: Path) -> Device:
         peak=document.build("peak", Peak),
         achievable=document.build("achievable", Achievable),
         pcie=document.build("pcie", Pcie),
+        host_memory=document.build("host_memory", SwapSpace),
         virtual_memory=document.build("virtual_memory", VirtualMemory),
         remap=document.build("remap", MappingCalls),
         remap_beside=document.build("remap_beside", MappingCalls),

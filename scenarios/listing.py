@@ -14,6 +14,7 @@ from scenarios.machine import GIB
 from scenarios.model_file import known_models, load_model
 from scenarios.sweep_file import known_sweeps, summary_of
 from sim.admission import known_admissions
+from sim.preemption import known_preemptions
 from sim.scheduler import known_schedulers
 from traces.load import known_formats, known_presets
 
@@ -102,6 +103,7 @@ LISTS: dict[str, Callable[[], list[Item]]] = {
     "allocators": lambda: _designs(known_managers()),
     "schedulers": lambda: _designs(known_schedulers()),
     "admissions": lambda: _designs(known_admissions()),
+    "preemptions": lambda: _designs(known_preemptions()),
     "traces": _traces,
     "presets": lambda: [{"name": name, "summary": summary_of(name)} for name in known_sweeps()],
     "profiles": lambda: _files("profiles", "json"),

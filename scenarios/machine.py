@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from allocator.spec import CacheGroup, CacheKind, CacheSpec
 from scenarios.errors import UserError
 from scenarios.model import AUTO, DTYPE_BYTES
+from sim.costs.host_link import HostLink, HostMemory
 from sim.costs.roofline import DeviceCosts, ModelCosts, RemapCosts
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Machine:
         granule_bytes: The unit in which the device maps memory.
         model_costs: Bytes and FLOPs of a step.
         device_costs: Rates and overheads.
+        host: The memory beside the device, and the way there.
     """
 
     spec: CacheSpec
@@ -62,6 +64,7 @@ class Machine:
     granule_bytes: int
     model_costs: ModelCosts
     device_costs: DeviceCosts
+    host: HostMemory
 
 
 def machine_of(model: Model, device: Device, options: MachineOptions) -> Machine:
@@ -77,6 +80,7 @@ def machine_of(model: Model, device: Device, options: MachineOptions) -> Machine
         granule_bytes=granule_bytes,
         model_costs=_model_costs(model, options),
         device_costs=_device_costs(device),
+        host=_host_memory(device),
     )
 
 
@@ -139,6 +143,11 @@ def _device_costs(device: Device) -> DeviceCosts:
         remap_beside=_remap_costs(device.remap_beside),
         copy_ns=host.kernel_launch_ns,
     )
+
+
+def _host_memory(device: Device) -> HostMemory:
+    link = HostLink(device.pcie.bytes_per_s, device.pcie.start_ns)
+    return HostMemory(link, device.host_memory.swap_bytes)
 
 
 def _remap_costs(calls: MappingCalls) -> RemapCosts:

@@ -24,6 +24,7 @@ from scenarios.result import ReplayResult, RunResult
 from scenarios.store import load_run, save_run
 from scenarios.version import SCHEMA_VERSION, TWINPOOL_VERSION
 from sim.metric import Slo
+from sim.preemptions.recompute import Recompute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,6 +50,7 @@ class Scenario:
         slo: What a request must reach to count for goodput.
         seed: Seed of everything random.
         engine_step: How the engine steps, a name in `ENGINES`.
+        preemption: `NAME[:key=value,...]`: where the tokens of victims go.
     """
 
     model: str
@@ -59,6 +61,7 @@ class Scenario:
     slo: Slo = field(default_factory=Slo)
     seed: int = 0
     engine_step: str = FAST
+    preemption: str = Recompute.name
 
 
 class Watcher(Protocol):
@@ -91,7 +94,14 @@ def cells_of(scenario: Scenario) -> tuple[Cell, ...]:
     model, device = choose_model(scenario.model), load_device(scenario.device)
     machine = machine_of(model, device, scenario.machine)
     cells = tuple(
-        Cell(machine, text, scenario.scheduler, scenario.slo, scenario.engine_step)
+        Cell(
+            machine,
+            text,
+            scenario.scheduler,
+            scenario.slo,
+            scenario.engine_step,
+            preemption=scenario.preemption,
+        )
         for text in scenario.allocators
     )
     for cell in cells:
@@ -237,6 +247,7 @@ def _facts(scenario: Scenario, trace: Trace, cell: Cell) -> dict[str, Any]:
         "device": scenario.device,
         "tp": scenario.machine.tp,
         "scheduler": scenario.scheduler,
+        "preemption": scenario.preemption,
         "slo": asdict(scenario.slo),
         "budget_bytes": cell.machine.budget_bytes,
         "kv_bytes_per_token": cell.machine.spec.bytes_per_token(),

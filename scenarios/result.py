@@ -23,6 +23,12 @@ class RunResult:
     log: EventLog
     metrics: dict[str, Any]
 
+    @property
+    def is_swapping(self) -> bool:
+        """Whether preemption swapped somebody, or was to and found it not possible or dearer."""
+        swaps = self.metrics.get("swaps", {})
+        return any(swaps.get(name) for name in ("out_count", "host_full_count", "cheaper_count"))
+
 
 @dataclass(frozen=True, slots=True)
 class ReplayResult:

@@ -14,6 +14,7 @@ from scenarios.device import load_device
 from scenarios.errors import UserError
 from scenarios.model_choice import choose_model
 from scenarios.sweep_scenario import CapacityRule, Grid, MemoryRule, Mix, SweepScenario
+from sim.preemption import known_preemptions
 from traces.record import TraceError
 
 if TYPE_CHECKING:
@@ -106,6 +107,8 @@ def _check_names(table: Table, scenario: SweepScenario) -> None:
         _ = scenario.slo
     with _blaming(table, "scheduler"):
         choose_scheduler(grid.scheduler)
+    with _blaming(table, "preemption"):
+        choose("preemption", grid.preemption, known_preemptions())
     with _blaming(table, "allocators"):
         for text in (*grid.allocators, scenario.capacity.allocator):
             choose("allocator", text, known_managers())

@@ -12,6 +12,7 @@ from scenarios.machine import GIB, MachineOptions, machine_of
 from scenarios.model_choice import choose_model
 from scenarios.slo import parse_slo
 from scenarios.trace_input import TraceInput
+from sim.preemptions.recompute import Recompute
 from traces.load import TraceOptions
 from traces.record import TraceError
 from traces.transform import scale_rate
@@ -37,6 +38,7 @@ class Grid:
         allocators: `NAME[:key=value,...]` each; `every` stands for all, with their defaults.
         scheduler: `NAME[:key=value,...]`.
         slo: What a request must reach to count for goodput.
+        preemption: `NAME[:key=value,...]`: where the tokens of victims go.
     """
 
     summary: str
@@ -47,6 +49,7 @@ class Grid:
     allocators: tuple[str, ...]
     scheduler: str = "fcfs"
     slo: str = "ttft=2s,tpot=100ms"
+    preemption: str = Recompute.name
 
 
 @dataclass(frozen=True, slots=True)

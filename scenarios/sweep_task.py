@@ -50,6 +50,7 @@ class Setting:
         mix: The traffic.
         scheduler: `NAME[:key=value,...]`.
         slo: What a request must reach to count for goodput.
+        preemption: `NAME[:key=value,...]`.
     """
 
     model: str
@@ -58,10 +59,18 @@ class Setting:
     mix: Mix
     scheduler: str
     slo: Slo
+    preemption: str
 
     def cell(self, allocator: str) -> Cell:
         """The cell of an allocator."""
-        return Cell(self.machine, allocator, self.scheduler, self.slo, num_samples=NUM_SAMPLES)
+        return Cell(
+            self.machine,
+            allocator,
+            self.scheduler,
+            self.slo,
+            num_samples=NUM_SAMPLES,
+            preemption=self.preemption,
+        )
 
 
 def settings_of(scenario: SweepScenario) -> Iterator[Setting]:
@@ -69,7 +78,8 @@ def settings_of(scenario: SweepScenario) -> Iterator[Setting]:
     for model in scenario.grid.models:
         machine = scenario.machine(model)
         for name, mix in scenario.mixes.items():
-            yield Setting(model, name, machine, mix, scenario.grid.scheduler, scenario.slo)
+            rules = (scenario.grid.scheduler, scenario.slo, scenario.grid.preemption)
+            yield Setting(model, name, machine, mix, *rules)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,8 @@ def _table(title: str, runs: tuple[RunResult, ...]) -> Table:
     for run in runs:
         name = run.allocator.replace(":", ":\n").replace(",", ",\n")
         table.add_column(escape(name), justify="right", overflow="fold")
-    for label, figure in ROWS:
+    rows = ROWS + SWAP_ROWS * any(run.is_swapping for run in runs)
+    for label, figure in rows:
         table.add_row(label, *(figure(run.metrics) for run in runs))
     if any(run.metrics["stability"] == OVERLOADED for run in runs):
         table.caption = f"{MARK} overloaded: grows with the length of the trace."
@@ -119,8 +120,17 @@ def _blocked(metrics: dict[str, Any]) -> str:
     return f"{metrics['migrations']['blocked']:,}"
 
 
+def _swapped(way: str) -> Callable[[dict[str, Any]], str]:
+    def text(metrics: dict[str, Any]) -> str:
+        swaps = metrics["swaps"]
+        return f"{swaps[f'{way}_count']:,} ({swaps[f'{way}_bytes'] / GIB:.1f} GiB)"
+
+    return text
+
+
 MS = 1e3
-ROWS: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
+Rows = tuple[tuple[str, "Callable[[dict[str, Any]], str]"], ...]
+ROWS: Rows = (
     ("stability", lambda metrics: str(metrics["stability"])),
     ("completed", _count("completed")),
     ("rejected", _count("rejected")),
@@ -147,3 +157,14 @@ ROWS: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
     ("host ns an allocator call", _number("host_ns_per_allocator_op", 0)),
 )
 """Label and text of each row of the replay table."""
+
+SWAP_ROWS: Rows = (
+    ("swapped out", _swapped("out")),
+    ("swapped in", _swapped("in")),
+    ("tokens not recomputed", _inner("swaps", "kept_tokens", digits=0)),
+    ("time on the host link, s", _inner("swaps", "link_seconds", digits=3)),
+    ("peak in host memory, GiB", _inner("swaps", "peak_host_bytes", 1 / GIB)),
+    ("recomputed: host full", _inner("swaps", "host_full_count", digits=0)),
+    ("recomputed: cheaper", _inner("swaps", "cheaper_count", digits=0)),
+)
+"""The same of the rows that follow where something is swapped."""

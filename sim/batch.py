@@ -9,6 +9,7 @@ from allocator.interface import NO_TERMS, UNBOUNDED_TOKENS, OutOfMemoryError, Te
 from allocator.prefix.interface import PrefixSharing
 from sim.decoding import PLACE, Decoding
 from sim.event_log import NO_SUBJECT, EventKind, RejectionReason
+from sim.preemptions.recompute import Recompute
 from sim.queue import ArrivalQueue
 from sim.request import Sequence, content_of
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from allocator.prefix.interface import Prefix
     from sim.admission import AdmissionControl
     from sim.event_log import EventLog
+    from sim.preemption import Preemption
     from sim.queue import WaitingQueue
     from sim.step import StepPlan
     from traces.record import Request
@@ -33,6 +35,7 @@ class Batch:
         short_pool: Number of the pool that refused the head of the queue; None once pages have
             been released since, so that trying again makes sense.
         num_ended: Requests completed or rejected.
+        preemption: Where the tokens of victims go; they are lost unless the engine says otherwise.
         checkpoint_tokens: See `PrefixSharing`; 0 where the manager shares no prefixes.
     """
 
@@ -61,6 +64,7 @@ class Batch:
         self._num_changes = 0  # admissions and releases
         self._num_admissions = 0
         self._manager = manager
+        self.preemption: Preemption = Recompute()
         self.decoding = Decoding(manager.new_cohort())
         self._sharing = manager if isinstance(manager, PrefixSharing) else None
         self.checkpoint_tokens = 0 if self._sharing is None else self._sharing.checkpoint_tokens
@@ -152,6 +156,8 @@ class Batch:
         self._num_admissions += 1
         head.place = self._num_admissions
         self._record(EventKind.ADMISSION, head, tokens, head.preemptions)
+        if head.computed_tokens:
+            self._record(EventKind.SWAP_IN, head, *self.preemption.resume(head))
         if terms.prefix is not None and terms.prefix.tokens:
             head.computed_tokens = terms.prefix.tokens
             self._record(EventKind.PREFIX_HIT, head, head.computed_tokens, head.target_tokens)
@@ -184,14 +190,12 @@ class Batch:
         return True
 
     def preempt(self, sequence: Sequence) -> None:
-        """Take a running sequence's pages and let it wait again, to recompute."""
+        """Take a running sequence's pages and let it wait again."""
         self._part(sequence)
         self.running.remove(sequence)
         self._release(sequence)
-        self._record(EventKind.PREEMPTION, sequence, sequence.computed_tokens, sequence.made_tokens)
-        sequence.preemptions += 1
-        sequence.computed_tokens = 0
-        sequence.target_tokens = sequence.request.prompt_tokens + sequence.made_tokens
+        for kind, values in self.preemption.suspend(sequence):
+            self._record(kind, sequence, *values)
         self.waiting.rejoin(sequence)
 
     def reject_running(self, sequence: Sequence) -> None:
@@ -204,6 +208,7 @@ class Batch:
     def reject_head(self) -> None:
         """Refuse the head of the queue, which got no room though nothing else holds any."""
         self.short_pool = None
+        self.preemption.drop(self.waiting.head())
         self._reject(self.waiting.leave(), RejectionReason.OUTGREW)
 
     def finish_step(self, plan: StepPlan, steps: int = 1) -> None:
@@ -229,12 +234,6 @@ class Batch:
     def record_chunk(self, sequence: Sequence, tokens: int) -> None:
         """Log the start of a chunk."""
         self._record(EventKind.CHUNK, sequence, tokens, sequence.computed_tokens)
-
-    def record_migrations(self) -> None:
-        """Log the capacity that moved since the last call."""
-        for move in self._manager.take_migrations():
-            values = (move.donor, move.recipient, move.num_bytes)
-            self._log.append(self.now_ns, EventKind.MIGRATION, NO_SUBJECT, *values)
 
     def _enqueue(self, sequence: Sequence) -> None:
         """Let a sequence wait; where it comes first, whoever was refused before does not matter."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import simpy
@@ -12,12 +12,14 @@ from sim.arrivals import arrivals_of
 from sim.batch import Batch
 from sim.clock import SAMPLE_PRIORITY, STEP_END_PRIORITY, Later
 from sim.event_log import NO_SUBJECT, EventKind, EventLog, LogHeader, PoolHeader
+from sim.preemptions.recompute import Recompute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from allocator.interface import CacheManager, Usage
     from sim.admission import AdmissionControl
+    from sim.preemption import Preemption
     from sim.scheduler import Scheduler
     from sim.step import StepExecutor, StepPlan
     from traces.record import Request, Trace
@@ -39,6 +41,7 @@ class Wiring:
         executor: Prices steps.
         num_samples: Samples of occupancy between the first arrival and the last, at most.
         control: What stands between the scheduler and the allocator at admissions, if anything.
+        preemption: Where the tokens of victims go; the executor should price it.
     """
 
     manager: CacheManager
@@ -46,9 +49,11 @@ class Wiring:
     executor: StepExecutor
     num_samples: int = SAMPLES_PER_TRACE
     control: AdmissionControl | None = None
+    preemption: Preemption = field(default_factory=Recompute)
 
     def __post_init__(self) -> None:
         objection = self.scheduler.objection(self.manager)
+        objection = objection or self.preemption.objection(self.manager)
         if objection:
             raise ValueError(objection)
 
@@ -90,6 +95,7 @@ class Engine:
         scheduler = wiring.scheduler
         queue, max_tokens = scheduler.new_queue(), scheduler.max_tokens
         self._batch = Batch(wiring.manager, self.log, queue, max_tokens, wiring.control)
+        self._batch.preemption = wiring.preemption
         self._arrived = self.env.event()
         self._counted = wiring.manager.backing.counters()
         self._prepared_for = self._batch.occasion
@@ -142,9 +148,16 @@ class Engine:
                 manager.prepare(self._batch.next_tokens)
             self._counted = manager.backing.counters()
             plan.charge(before, after, self._counted)
+            self._wiring.preemption.charge(plan)
         if manager.backing.counters() is not before:
-            self._batch.record_migrations()
+            self._record_migrations()
         return plan
+
+    def _record_migrations(self) -> None:
+        """Log the capacity that moved since the last call."""
+        for move in self._wiring.manager.take_migrations():
+            values = (move.donor, move.recipient, move.num_bytes)
+            self.log.append(int(self.env.now), EventKind.MIGRATION, NO_SUBJECT, *values)
 
     def _run(self, plan: StepPlan) -> tuple[int, int]:
         """Nanoseconds until the next plan, and the steps that are computed until then."""

@@ -45,7 +45,7 @@ class EventKind(IntEnum):
     FIRST_TOKEN = 4
     """request, -, -, -"""
     PREEMPTION = 5
-    """request, computed tokens lost, output tokens made so far, -"""
+    """request, computed tokens it had, output tokens made so far, Loss"""
     OOM = 6
     """request, pool, pages asked, pages free"""
     MIGRATION = 7
@@ -68,6 +68,23 @@ class EventKind(IntEnum):
     """request, pool, pages lost, request that asked: the open loop of the paper only"""
     FREED_BY_OTHER = 16
     """request, pool, pages lost, request that gave them back: the open loop only"""
+    SWAP_OUT = 17
+    """request, bytes copied to the host, bytes the host then holds, nanoseconds on the link"""
+    SWAP_IN = 18
+    """request, bytes copied back, bytes the host then holds, nanoseconds on the link"""
+
+
+class Loss(IntEnum):
+    """What becomes of the tokens that a preempted sequence has computed."""
+
+    RECOMPUTED = 0
+    """They are computed again."""
+    SWAPPED = 1
+    """None is lost: they wait in the host's memory."""
+    HOST_FULL = 2
+    """They would wait there, had it room; they are computed again."""
+    CHEAPER = 3
+    """They are computed again, since that costs less than copying them twice."""
 
 
 class RejectionReason(IntEnum):

@@ -23,7 +23,7 @@ class Sequence:
         request: What arrived.
         content: Its text; None where nobody asks for it.
         output_tokens: Tokens it makes; fewer than requested if its length is limited.
-        computed_tokens: Tokens whose KV and state exist.
+        computed_tokens: Tokens whose KV and state exist; while it waits, in the host's memory.
         target_tokens: Tokens to compute, since it was admitted, before it can decode.
         made_tokens: Output tokens made so far.
         preemptions: Times it lost its pages.
@@ -85,6 +85,13 @@ class Sequence:
         self._computed_tokens += behind
         self._made_tokens += behind
         self._rounds = rounds
+
+    def suspend(self, *, keeps_tokens: bool) -> None:
+        """Lose all pages; whoever keeps tokens elsewhere owes only the rest when it resumes."""
+        self.preemptions += 1
+        if not keeps_tokens:
+            self.computed_tokens = 0
+        self.target_tokens = self.total_tokens
 
     @property
     def total_tokens(self) -> int:

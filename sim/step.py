@@ -43,6 +43,10 @@ class StepPlan:
         unmaps_beside: Mappings taken away while it runs.
         copies: Batched copies of pages made for the step.
         copied_bytes: Bytes of those pages.
+        swaps_out: Sequences whose pages go to the host's memory.
+        swapped_out_bytes: Bytes of those pages.
+        swaps_in: Sequences whose pages come back.
+        swapped_in_bytes: Bytes of those pages.
     """
 
     decodes: list[Sequence] = field(default_factory=list)
@@ -55,6 +59,10 @@ class StepPlan:
     unmaps_beside: int = 0
     copies: int = 0
     copied_bytes: int = 0
+    swaps_out: int = 0
+    swapped_out_bytes: int = 0
+    swaps_in: int = 0
+    swapped_in_bytes: int = 0
 
     def charge(
         self, before: BackingCounters, after: BackingCounters, beside: BackingCounters

@@ -6,6 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from scenarios.report.quantity import BYTES, DURATIONS, MISSING, SECONDS, figure_at, quantity
+from sim.preemptions.recompute import Recompute
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,6 +34,8 @@ def facts_html(result: ReplayResult) -> str:
         ("goodput counts", _slo(facts)),
         ("seed", _text(facts, "seed")),
     ]
+    if facts.get("preemption", Recompute.name) != Recompute.name:
+        entries.append(("preemption", _text(facts, "preemption")))
     return _entries_html(entries)
 
 

@@ -19,7 +19,7 @@ from scenarios.report.table import (
     rivals,
     row_unit,
 )
-from sim.event_log import EventKind
+from sim.event_log import EventKind, Loss
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -134,8 +134,10 @@ def _failures(log: EventLog) -> Iterator[str]:
 def _preemptions(log: EventLog) -> Iterator[str]:
     preemptions = log.of(EventKind.PREEMPTION)
     if len(preemptions):
-        tokens = _counted(int(preemptions[:, 3].sum()), "token")
-        yield f"{_counted(len(preemptions), 'preemption')} ({tokens} to recompute)"
+        swapped = preemptions[:, 5] == Loss.SWAPPED
+        tokens = _counted(int(preemptions[~swapped, 3].sum()), "token")
+        kept = f", {int(swapped.sum()):,} swapped" * bool(swapped.any())
+        yield f"{_counted(len(preemptions), 'preemption')} ({tokens} to recompute{kept})"
 
 
 def _migrations(log: EventLog) -> Iterator[str]:

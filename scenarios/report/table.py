@@ -113,6 +113,27 @@ SECTIONS = (
 )
 
 
+SWAPPING = Section(
+    "Swapping to host memory",
+    (
+        Figure("swapped out", "swaps.out_count", COUNTS, NEITHER),
+        Figure("swapped out", "swaps.out_bytes", BYTES, NEITHER),
+        Figure("swapped in", "swaps.in_bytes", BYTES, NEITHER),
+        Figure("tokens not recomputed", "swaps.kept_tokens", COUNTS, HIGHER),
+        Figure("time on the host link", "swaps.link_seconds", SECONDS, LOWER),
+        Figure("peak in host memory", "swaps.peak_host_bytes", BYTES, NEITHER),
+        Figure("recomputed: host full", "swaps.host_full_count", COUNTS, LOWER),
+        Figure("recomputed: cheaper", "swaps.cheaper_count", COUNTS, NEITHER),
+    ),
+)
+"""Shown only where something is swapped."""
+
+
+def sections_of(runs: Sequence[RunResult]) -> list[Section]:
+    """The sections that say something about some runs."""
+    return [*SECTIONS, SWAPPING] if any(run.is_swapping for run in runs) else [*SECTIONS]
+
+
 def is_bound(run: RunResult) -> bool:
     """Whether a run is the bound, which nothing can beat and nobody can deploy."""
     return run.allocator.partition(":")[0] == SharedBytesManager.name

@@ -9,7 +9,6 @@ from scenarios.report.table import (
     HIGHER,
     LOWER,
     NEITHER,
-    SECTIONS,
     Cell,
     Figure,
     Section,
@@ -18,6 +17,7 @@ from scenarios.report.table import (
     rivals,
     row_cells,
     row_unit,
+    sections_of,
 )
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def table_html(runs: Sequence[RunResult]) -> str:
     if not runs:
         return ""
     heads = "".join(f'<th scope="col">{_head(run)}</th>' for run in runs)
-    bodies = "\n".join(_section_html(section, runs) for section in SECTIONS)
+    bodies = "\n".join(_section_html(section, runs) for section in sections_of(runs))
     return (
         '<div class="scroller" role="region" tabindex="0" aria-label="Figures, one column an'
         f' allocator">\n<table>\n<caption><span>{escape(_caption(runs))}</span></caption>\n'

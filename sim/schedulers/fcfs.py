@@ -44,7 +44,7 @@ class FcfsScheduler(Scheduler):
     In each step every decoding sequence makes one token; what is left of the token budget goes to
     prompts under way, then to new admissions in order of arrival. A sequence is admitted with
     room for its whole prompt. When an extension fails, a victim (by default the latest admitted)
-    loses its pages and recomputes later; nobody is admitted in such a step. If the latest is
+    loses its pages; nobody is admitted in such a step. If the latest is
     always the victim, `running` stays in order of arrival, since admission follows it.
     """
 
@@ -94,7 +94,7 @@ class FcfsScheduler(Scheduler):
                     break
             else:
                 extended.append(sequence)
-        plan.decodes = [s for s in extended if s.computed_tokens]  # others became victims after
+        plan.decodes = [s for s in extended if not s.owed_tokens]  # others became victims after
         plan.decode_context_tokens = sum(s.computed_tokens + 1 for s in plan.decodes)
         return preempted
 

@@ -115,7 +115,7 @@ class SglangScheduler(Scheduler):
     def _admit(self, batch: Batch, reserved: int, allowed: int | None) -> Sequence | None:
         """Admit the head of the queue with room for its whole prompt; None if it has to wait."""
         head, prefix = batch.waiting.head(), batch.find_prefix()
-        owed_tokens = head.target_tokens - (0 if prefix is None else prefix.tokens)
+        owed_tokens = head.owed_tokens - (0 if prefix is None else prefix.tokens)
         if allowed is not None and owed_tokens > allowed:
             return None
         if prefix is not None and prefix.is_pending:

@@ -97,7 +97,7 @@ class VllmScheduler(Scheduler):
     """
 
     name = "vllm"
-    summary = "running first, then admissions, under one token budget; preemption by recompute"
+    summary = "running first, then admissions, under one token budget, preempting the last"
     source = "vLLM 0.24.0, v1/core/sched/scheduler.py: decision logs of the real scheduler"
     Options = VllmSchedulerOptions
 
@@ -192,8 +192,7 @@ class VllmScheduler(Scheduler):
                 margin=options.watermark if batch.running else 0.0,
                 prefix=prefix,
             )
-            found = 0 if prefix is None else prefix.tokens
-            if not tokens or batch.admit(found + tokens, terms) is None:
+            if not tokens or batch.admit(_done(head, prefix) + tokens, terms) is None:
                 return
             draft.add(head, tokens)
 
@@ -206,7 +205,7 @@ class VllmScheduler(Scheduler):
         self, batch: Batch, draft: _Draft, head: Sequence, prefix: Prefix | None
     ) -> int:
         """Tokens that the head of the queue would compute; 0 if it has to wait."""
-        done = 0 if prefix is None else prefix.tokens
+        done = _done(head, prefix)
         tokens = min(head.total_tokens - done, self._chunk_limit)
         if tokens > draft.budget and self._options.chunked_prefill is Switch.OFF:
             return 0
@@ -275,6 +274,11 @@ class _Draft:
 
 def _rank(sequence: Sequence) -> tuple[int, int]:
     return sequence.request.priority, sequence.request_id
+
+
+def _done(head: Sequence, prefix: Prefix | None) -> int:
+    """Tokens that the head of the queue need not compute: swapped, or found."""
+    return head.computed_tokens if prefix is None else prefix.tokens
 
 
 def _to_checkpoint(sequence: Sequence, done: int, tokens: int, block: int) -> int:

@@ -19,6 +19,7 @@ EXPECTED = {
     "devices": {"h200", "h100-80gb", "a100-80gb", "l40s", "rtx-4090", "rtx-3060-12gb"},
     "allocators": {"padded", "static", "avmp", "shared-bytes"},
     "schedulers": {"fcfs"},
+    "preemptions": {"recompute", "swap"},
     "traces": {"azure", "burstgpt", "mooncake", "vidur", "uniform-short", "azure-like"},
 }
 

@@ -227,3 +227,39 @@ def _is_one_sentence(outcome: Outcome) -> None:
     assert outcome.stderr.startswith("twinpool: ")
     assert outcome.stderr.count("\n") == 1
     assert "Traceback" not in outcome.stderr
+
+
+def test_swapping_shows_where_it_is_asked_for(twinpool: Twinpool, small_trace: Path) -> None:
+    command = ("replay", small_trace, *WHERE, *TIGHT, "--rate-scale", "40", "--allocator", "avmp")
+    swapped = twinpool(*command, "--preemption", "swap:overlap=on", "--json").json()
+    assert swapped["preemption"] == "swap:overlap=on"
+    (run,) = swapped["runs"]
+    assert run["completed"] == 60
+    assert run["recomputed_tokens"] == 0
+    assert run["swaps"]["out_bytes"] == run["swaps"]["in_bytes"] > 0
+    tables = [twinpool(*command, "--preemption", way).stdout for way in ("swap", "recompute")]
+    assert ["swapped out" in table for table in tables] == [True, False]
+    report = small_trace.parent / "twinpool-out" / "report.html"
+    assert "Swapping to host memory" not in report.read_text()
+    twinpool(*command, "--preemption", "swap")
+    assert "Swapping to host memory" in report.read_text()
+
+
+@pytest.mark.parametrize(
+    ("allocator", "preemption", "said"),
+    [
+        ("avmp", "swop", "swap"),
+        ("avmp", "swap:host=3", "host_gib"),
+        ("avmp", "swap:host_gib=-1", "at least 0"),
+        ("avmp", "swap:choice=never", "always, cheaper"),
+        ("vllm:caching=on", "swap", "preempt by recompute"),
+    ],
+)
+def test_preemption_that_cannot_be_is_said(
+    twinpool: Twinpool, small_trace: Path, allocator: str, preemption: str, said: str
+) -> None:
+    given = ("--allocator", allocator, "--preemption", preemption)
+    outcome = twinpool("replay", small_trace, *WHERE, *given)
+    assert outcome.exit_code == 2
+    assert said in outcome.stderr
+    assert outcome.stderr.count("\n") == 1

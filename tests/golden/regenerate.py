@@ -1,6 +1,6 @@
 """Event logs of a fixed scenario, three budgets an allocator: digests, and counts for people.
 
-    python tests/golden/regenerate.py           rewrites event_logs.json from the code as it is
+    python tests/golden/regenerate.py           rewrites the stores from the code as it is
     python tests/golden/regenerate.py --print   shows what it would write
 
 A digest may change only when behaviour is meant to; the counts beside it say in what direction.
@@ -17,13 +17,17 @@ import numpy as np
 from allocator.backing import HostBacking
 from allocator.registry import known_managers
 from allocator.spec import CacheGroup, CacheKind, CacheSpec
+from sim.costs.host_link import HostLink, HostMemory
 from sim.costs.roofline import DeviceCosts, ModelCosts, RemapCosts, RooflineExecutor
 from sim.engine import Engine, Wiring
-from sim.event_log import EventKind, EventLog
+from sim.event_log import EventKind, EventLog, Loss
+from sim.preemption import Means
+from sim.preemptions.swap import Rule, SwapOptions, SwapToHost
 from sim.schedulers.fcfs import FcfsOptions, FcfsScheduler
 from traces.record import Trace
 
 STORE = Path(__file__).parent / "event_logs.json"
+SWAP_STORE = Path(__file__).parent / "swap_logs.json"
 GRANULE_BYTES = 4096
 BUDGETS = {"loose": 1600, "tight": 400, "very tight": 250}
 """Granules: nothing is short under the bound, much is, and almost everything is."""
@@ -50,6 +54,8 @@ DEVICE = DeviceCosts(
     remap_beside=RemapCosts(batch_ns=88_000.0, unmap_ns=24_000.0, map_ns=39_000.0),
     copy_ns=5_000.0,
 )
+HOST = HostMemory(HostLink(bytes_per_s=2e10, start_ns=1500.0), size_bytes=120_000)
+SWAPS = {"always": SwapOptions(), "cheaper": SwapOptions(choice=Rule.CHEAPER)}
 COUNTED = {
     "completions": EventKind.COMPLETION,
     "rejections": EventKind.REJECTION,
@@ -81,6 +87,25 @@ def simulate(allocator: str, budget: str) -> EventLog:
     return Engine(fixed_trace(), Wiring(manager, scheduler, RooflineExecutor(MODEL, DEVICE))).run()
 
 
+def simulate_swapping(choice: str) -> EventLog:
+    """Run the scenario through `static` in tight memory, with host memory for a few sequences."""
+    kind, steps = known_managers()["static"], RooflineExecutor(MODEL, DEVICE)
+    manager = kind(
+        SPEC, HostBacking(BUDGETS["tight"] * GRANULE_BYTES, GRANULE_BYTES), kind.Options()
+    )
+    swap = SwapToHost(SWAPS[choice], Means(SPEC, HOST, steps))
+    scheduler = FcfsScheduler(FcfsOptions(max_seqs=64, max_batched_tokens=256))
+    wiring = Wiring(manager, scheduler, swap.priced(steps), preemption=swap)
+    return Engine(fixed_trace(), wiring).run()
+
+
+def swap_summary(log: EventLog) -> dict[str, int | str]:
+    """The same of a run that swaps, with what becomes of its victims."""
+    losses = log.of(EventKind.PREEMPTION)[:, 5].tolist()
+    counts: dict[str, int | str] = {loss.name.lower(): losses.count(loss) for loss in Loss}
+    return counts | {"swapped_bytes": int(log.of(EventKind.SWAP_IN)[:, 3].sum())} | summary(log)
+
+
 def summary(log: EventLog) -> dict[str, int | str]:
     """The digest of a log, with counts for people."""
     counts: dict[str, int | str] = {key: len(log.of(kind)) for key, kind in COUNTED.items()}
@@ -98,6 +123,8 @@ def main() -> None:
         sys.stdout.write(text)
     else:
         STORE.write_text(text)
+        swaps = {choice: swap_summary(simulate_swapping(choice)) for choice in SWAPS}
+        SWAP_STORE.write_text(json.dumps(swaps, indent=2) + "\n")
 
 
 if __name__ == "__main__":

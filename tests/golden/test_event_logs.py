@@ -43,6 +43,16 @@ def test_the_event_log_is_as_stored(
     )
 
 
+@pytest.mark.parametrize("choice", ["always", "cheaper"])
+def test_the_event_log_of_swapping_is_as_stored(choice: str, recorder: dict[str, Any]) -> None:
+    stored = json.loads((HERE / "swap_logs.json").read_text())
+    seen = recorder["swap_summary"](recorder["simulate_swapping"](choice))
+    assert seen == stored[choice], f"swapping behaves differently; if that is meant, {HOW_TO}"
+    assert seen["swapped"] > 0
+    assert seen["host_full"] > 0
+    assert (seen["cheaper"] > 0) == (choice == "cheaper")
+
+
 def test_no_stored_log_is_of_an_allocator_or_a_budget_that_is_gone(stored: Stored) -> None:
     assert set(stored) <= set(known_managers()), HOW_TO
     assert all(list(logs) == BUDGETS for logs in stored.values()), HOW_TO

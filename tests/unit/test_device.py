@@ -44,7 +44,7 @@ def test_h200_remaps_in_the_time_that_was_measured(
 
 
 def test_every_table_names_source_and_verification(device: Device) -> None:
-    assert len(device.provenance) == 9
+    assert len(device.provenance) == 10
     assert all(entry.source and entry.verification for entry in device.provenance)
 
 
@@ -53,6 +53,8 @@ def test_what_was_measured_elsewhere_is_marked_as_assumed(device: Device) -> Non
     for table in ("achievable", "virtual_memory", "remap", "remap_beside", "host"):
         expected = "measured" if device.name == "h200" else "assumed: "
         assert statuses[table].startswith(expected)
+    expected = "measured" if device.name == "h100-80gb" else "assumed: "
+    assert statuses["pcie"].startswith(expected)
 
 
 def test_cache_budget_is_what_weights_and_overhead_leave() -> None:
@@ -97,8 +99,8 @@ def test_unknown_devices_list_the_nearest_first() -> None:
     ("old", "new", "complaint"),
     [
         ("utilization_fraction = 0.9", "utilization_fraction = 1.5", "must be at most 1, not 1.5"),
-        ("bytes_per_s = 64e9", "bytes_per_s = -1.0", "must be a positive number, not -1.0"),
-        ("bytes_per_s = 64e9", "bytes_per_s = inf", "must be a positive number, not inf"),
+        ("bytes_per_s = 55e9", "bytes_per_s = -1.0", "must be a positive number, not -1.0"),
+        ("bytes_per_s = 55e9", "bytes_per_s = inf", "must be a positive number, not inf"),
         ("batch_ns = 30_000\n", "", "batch_ns is missing: give a positive whole number"),
         ("map_ns = 39_000", "map_ns = -1", "must be a positive whole number, not -1"),
     ],

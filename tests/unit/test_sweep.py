@@ -227,6 +227,7 @@ def test_progress_reaches_the_end_of_each_stage(tmp_path: Path) -> None:
         ("ratio=0.9", "ratio=9", r"\[sweep\] allocators is wrong: static: state_ratio"),
         ("[memory]", 'slo = "x"\n[memory]', r"\[sweep\] slo is wrong"),
         ("[memory]", 'scheduler = "x"\n[memory]', r"\[sweep\] scheduler is wrong"),
+        ("[memory]", 'preemption = "swop"\n[memory]', r"\[sweep\] preemption is wrong.*swap"),
         ("sequences = 8", "sequences = 800000", r"\[memory\] sequences is wrong: .*must lie"),
         ("[memory]", "[storage]", r"\[storage\] is not known: use sweep, memory"),
         ("azure-like:n", "azure-lik:n", r"\[mixes\] chat is wrong: .*no preset"),

@@ -1,0 +1,1 @@
+"""Ways of preemption, one a file; `sim.preemption` finds them here."""
