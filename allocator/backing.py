@@ -40,6 +40,21 @@ class BackingCounters:
     copied_bytes: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page lies in the memory of a backing.
+
+    Attributes:
+        slab: Number of the slab.
+        offset_bytes: Where in the slab the page starts.
+        size_bytes: Bytes of the page.
+    """
+
+    slab: int
+    offset_bytes: int
+    size_bytes: int
+
+
 class Backing(Protocol):
     """Physical granules behind virtual slabs; one budget for all of them."""
 
@@ -60,6 +75,9 @@ class Backing(Protocol):
     def unmap(self, slab: int, first_granule: int, num_granules: int) -> None:
         """Take the physical memory of a run back into the budget.
 
+        A device unmaps whole mappings only, so whoever shall run on one gives back all that one
+        call mapped, or several such runs.
+
         Raises:
             ValueError: If the run is empty, outside the slab, or partly unmapped; nothing changes.
         """
@@ -70,7 +88,8 @@ class Backing(Protocol):
         Args:
             slab: Number of the slab.
             page_bytes: Bytes of each page.
-            pairs: Byte offsets in the slab: (where a page lies, where it goes).
+            pairs: Byte offsets in the slab: (where a page lies, where it goes). No page is both
+                left and entered.
         """
 
     @property
@@ -112,26 +131,41 @@ class HostBacking:
 
     def map(self, slab: int, first_granule: int, num_granules: int) -> None:
         """Count a run of granules as mapped; see `Backing.map`."""
-        if num_granules > self.num_free_granules:
-            raise BackingExhaustedError(
-                f"{num_granules} granules asked, {self.num_free_granules} of the budget left"
-            )
+        self.check_map(slab, first_granule, num_granules)
         self._flip(slab, first_granule, num_granules, to=1)
         self._count(maps=1, mapped_granules=num_granules)
 
     def unmap(self, slab: int, first_granule: int, num_granules: int) -> None:
         """Count a run of granules as given back; see `Backing.unmap`."""
+        self.check_unmap(slab, first_granule, num_granules)
         self._flip(slab, first_granule, num_granules, to=0)
         self._count(unmaps=1, unmapped_granules=num_granules)
+
+    def check_map(self, slab: int, first_granule: int, num_granules: int) -> None:
+        """Raise what `map` would raise."""
+        if num_granules > self.num_free_granules:
+            raise BackingExhaustedError(
+                f"{num_granules} granules asked, {self.num_free_granules} of the budget left"
+            )
+        self._check_run(slab, first_granule, num_granules, none_is=1)
+
+    def check_unmap(self, slab: int, first_granule: int, num_granules: int) -> None:
+        """Raise what `unmap` would raise."""
+        self._check_run(slab, first_granule, num_granules, none_is=0)
 
     def copy_pages(self, slab: int, page_bytes: int, pairs: Sequence[tuple[int, int]]) -> None:
         """Count pages as copied, all of them in mapped memory; see `Backing.copy_pages`."""
         for offset in (offset for pair in pairs for offset in pair):
-            first = offset // self.granule_bytes
-            last = (offset + page_bytes - 1) // self.granule_bytes
-            if not all(self._mapped[slab][first : last + 1]):
+            if not self.is_mapped(Place(slab, offset, page_bytes)):
                 raise ValueError(f"slab {slab}: the page at {offset} is not mapped")
         self._count(copies=1, copied_bytes=len(pairs) * page_bytes)
+
+    def is_mapped(self, place: Place) -> bool:
+        """Whether every byte of a page has physical memory."""
+        first = place.offset_bytes // self.granule_bytes
+        last = (place.offset_bytes + place.size_bytes - 1) // self.granule_bytes
+        run = self._mapped[place.slab][first : last + 1]
+        return len(run) == last + 1 - first and all(run)
 
     def counters(self) -> BackingCounters:
         """What was asked so far; the same object as long as nothing is asked."""
@@ -148,11 +182,13 @@ class HostBacking:
         balance = done.mapped_granules - done.unmapped_granules
         check(mapped == balance, "backing: maps and unmaps do not balance")
 
-    def _flip(self, slab: int, first: int, count: int, to: int) -> None:
+    def _check_run(self, slab: int, first: int, count: int, none_is: int) -> None:
         known = 0 <= slab < len(self._mapped)
         run = self._mapped[slab][first : first + count] if known else b""
-        if count < 1 or first < 0 or len(run) != count or to in run:
+        if count < 1 or first < 0 or len(run) != count or none_is in run:
             raise ValueError(f"slab {slab}: granules {first} to {first + count - 1} cannot flip")
+
+    def _flip(self, slab: int, first: int, count: int, to: int) -> None:
         self._mapped[slab][first : first + count] = bytes([to]) * count
         self._num_mapped += count if to else -count
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from allocator.backing import Place
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -18,11 +20,13 @@ class Pool(ABC):
         name: What usage and errors call it.
         page_bytes: Bytes of one page.
         num_pages: Pages it holds at present, free or live.
+        slab: Number of the slab its pages lie in; -1 for a pool without memory of its own.
     """
 
     name: str
     page_bytes: int
     num_pages: int
+    slab: int = -1
 
     @property
     @abstractmethod
@@ -45,6 +49,10 @@ class Pool(ABC):
     @abstractmethod
     def give(self, runs: Iterable[Run]) -> None:
         """Give live pages back; the page table has seen to it that they are live."""
+
+    def place(self, page: int) -> Place:
+        """Where a page lies: end to end from the start of the slab, unless a pool knows better."""
+        return Place(self.slab, page * self.page_bytes, self.page_bytes)
 
     @abstractmethod
     def check_integrity(self) -> None:

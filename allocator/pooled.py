@@ -18,7 +18,7 @@ from allocator.spec import CacheKind, PageShape, ceil_div
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from allocator.backing import Backing
+    from allocator.backing import Backing, Place
     from allocator.cohort import Cohort
     from allocator.pool import Pool
     from allocator.spec import CacheSpec, Granularity
@@ -126,6 +126,11 @@ class PooledManager(CacheManager):
             if candidate.name == group:
                 return tuple(self._table.handles(pool, entries))
         raise KeyError(group)
+
+    def place(self, handle: int) -> Place:
+        """Where the page of a live handle lies; a stale one raises `StaleHandleError`."""
+        number, page = self._table.page(handle)
+        return self._pools[number].place(page)
 
     def usage(self) -> Usage:
         """See `CacheManager.usage`."""

@@ -18,9 +18,10 @@ def fixed_pool(
     `num_pages` may be fewer than the granules hold: some engines keep a page for writes that
     nobody reads, which no sequence ever gets.
     """
-    if num_granules:
-        backing.map(backing.reserve(num_granules * backing.granule_bytes), 0, num_granules)
     most = num_granules * backing.granule_bytes // page_bytes
     pool = RowPool(name, page_bytes, most if num_pages is None else num_pages)
+    if num_granules:
+        pool.slab = backing.reserve(num_granules * backing.granule_bytes)
+        backing.map(pool.slab, 0, num_granules)
     pool.lengthen(pool.max_pages)
     return pool

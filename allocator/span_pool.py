@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING
 
+from allocator.backing import Place
 from allocator.integrity import check
 from allocator.pool import Pool
 from allocator.run import append_run, pages_of_runs, runs_of_mask
@@ -117,6 +118,12 @@ class SpanPool(Pool):
                 self._free_part(span, page - first, part)
                 page += part
             self._num_free += count
+
+    def place(self, page: int) -> Place:
+        """See `Pool.place`: end to end within each span."""
+        span, number = divmod(page, self.geometry.pages_per_span)
+        start = span * self.geometry.granules_per_span * self._backing.granule_bytes
+        return Place(self.slab, start + number * self.page_bytes, self.page_bytes)
 
     def check_integrity(self) -> None:
         """Raise AssertionError if a page is lost or doubled, or a span is in the wrong list."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, fields, replace
 from enum import Enum
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from allocator.backing import Backing
     from allocator.interface import CacheManager
+    from gpu_backend.byte_backing import ByteBacking
 
 settings.register_profile(
     "ci",
@@ -200,3 +202,33 @@ def host_memory_for() -> Callable[[MemoryCase], HostBacking]:
 def host_backing() -> Callable[[int], HostBacking]:
     """Accounting for so many granules of 1 KiB."""
     return lambda num_granules: HostBacking(num_granules * GRANULE_BYTES, GRANULE_BYTES)
+
+
+def torch_memory(case: MemoryCase) -> ByteBacking:
+    """Torch slabs on the host."""
+    from gpu_backend.torch_backing import TorchBacking  # noqa: PLC0415 - it needs torch
+
+    return TorchBacking(case.budget_bytes, GRANULE_BYTES)
+
+
+def virtual_memory(case: MemoryCase) -> ByteBacking:
+    """Virtual memory of the host, really mapped and unmapped, in granules of its page size."""
+    from gpu_backend.host_driver import HostDriver  # noqa: PLC0415 - it needs torch
+    from gpu_backend.vmm_backing import VmmBacking  # noqa: PLC0415 - the same
+
+    return VmmBacking(case.budget_bytes, HostDriver())
+
+
+@pytest.fixture(params=[torch_memory, virtual_memory], ids=["torch", "vmm"])
+def new_memory(request: pytest.FixtureRequest) -> Callable[[MemoryCase], ByteBacking]:
+    """Every backing that holds bytes and needs no device."""
+    if find_spec("torch") is None:
+        pytest.skip("torch is not installed")
+    found: Callable[[MemoryCase], ByteBacking] = request.param
+    return found
+
+
+@pytest.fixture(params=["many-groups", "odd-pages"])
+def byte_case(request: pytest.FixtureRequest) -> MemoryCase:
+    """Two of the models: each call costs batched operations on their pages."""
+    return next(case for case in MEMORY_CASES if case.name == request.param)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from allocator.backing import HostBacking
+from allocator.backing import HostBacking, Place
 from allocator.integrity import check
 from allocator.interface import NO_TERMS, PoolUsage, Terms
 from allocator.owned_pool import OwnedPool
@@ -87,6 +88,30 @@ class LargePages(HostBacking):
     def __init__(self, budget_bytes: int, large_bytes: int) -> None:
         super().__init__(max(budget_bytes, large_bytes), large_bytes)
         self.num_granules = budget_bytes // large_bytes  # none if memory is smaller than one
+        self._free = list(range(self.num_granules))  # a heap
+        self._numbers: dict[tuple[int, int], int] = {}  # by slab and place in it
+
+    def map(self, slab: int, first_granule: int, num_granules: int) -> None:
+        """See `Backing.map`: the lowest free large pages serve."""
+        super().map(slab, first_granule, num_granules)
+        for granule in range(first_granule, first_granule + num_granules):
+            self._numbers[slab, granule] = heapq.heappop(self._free)
+
+    def unmap(self, slab: int, first_granule: int, num_granules: int) -> None:
+        """See `Backing.unmap`."""
+        super().unmap(slab, first_granule, num_granules)
+        for granule in range(first_granule, first_granule + num_granules):
+            heapq.heappush(self._free, self._numbers.pop((slab, granule)))
+
+    def number(self, slab: int, granule: int) -> int:
+        """Which large page serves there."""
+        return self._numbers[slab, granule]
+
+    def check_integrity(self) -> None:
+        """See `Backing.check_integrity`; every large page serves once or is free."""
+        super().check_integrity()
+        numbers = sorted([*self._free, *self._numbers.values()])
+        check(numbers == list(range(self.num_granules)), "a large page serves twice or never")
 
 
 class JengaManager(SharedSpansManager):
@@ -109,10 +134,11 @@ class JengaManager(SharedSpansManager):
     def __init__(self, spec: CacheSpec, backing: Backing, options: JengaOptions) -> None:
         budget_bytes = backing.num_granules * backing.granule_bytes
         self.large = LargePage.of(spec, budget_bytes, options.max_large_mib * MIB)
-        backing.map(backing.reserve(budget_bytes), 0, backing.num_granules)
+        self._slab = backing.reserve(budget_bytes)
+        backing.map(self._slab, 0, backing.num_granules)
         self._owned: list[OwnedPool] = []
-        store = LargePages(budget_bytes, self.large.size_bytes)
-        super().__init__(spec, backing, self.large.granularity, store)
+        self._large_pages = LargePages(budget_bytes, self.large.size_bytes)
+        super().__init__(spec, backing, self.large.granularity, self._large_pages)
 
     def admit(self, sequence: int, tokens: int, terms: Terms = NO_TERMS) -> None:
         """See `CacheManager.admit`."""
@@ -162,6 +188,14 @@ class JengaManager(SharedSpansManager):
         for pool in self._owned:
             pool.forget(sequence)
             pool.remove_empty_spans(pool.num_empty_spans)
+
+    def place(self, handle: int) -> Place:
+        """See `PooledManager.place`: in the large page that the pool has there."""
+        number, page = self._table.page(handle)
+        pool = self._owned[number]
+        span, part = divmod(page, pool.geometry.pages_per_span)
+        start = self._large_pages.number(pool.slab, span) * self.large.size_bytes
+        return Place(self._slab, start + part * pool.page_bytes, pool.page_bytes)
 
     def usage(self) -> Usage:
         """See `CacheManager.usage`; free large pages are a pool of their own."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from allocator.backing import Place
 from allocator.edge_pool import EdgePool
 from allocator.integrity import check
 from allocator.interface import UNBOUNDED_TOKENS, OutOfMemoryError
@@ -82,6 +83,12 @@ class TwoEndedManager(ByKindManager):
         if self._is_eager:
             for number, pool in enumerate(self._pools):
                 self._squeeze(number, pool.num_free)
+
+    def place(self, handle: int) -> Place:
+        """See `PooledManager.place`."""
+        number, page = self._table.page(handle)
+        offset_bytes = self._offset_bytes(number, page)
+        return Place(self._slab, offset_bytes, self._pools[number].page_bytes)
 
     def check_integrity(self) -> None:
         """See `CacheManager.check_integrity`."""
