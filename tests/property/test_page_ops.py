@@ -71,6 +71,18 @@ def test_a_filled_page_differs_as_soon_as_one_byte_does(
     assert found == [victim]
 
 
+def test_a_kernel_may_do_the_copies() -> None:
+    seen: list[object] = []
+    slab = torch.zeros(256, dtype=torch.uint8)
+    ops = page_ops.TorchPageOps(lambda *arguments: seen.extend(arguments))
+    ops.copy(slab, 16, [], [])
+    assert not seen
+    ops.copy(slab, 16, [0, 32], [64, 128])
+    assert seen[0] is slab
+    assert seen[1] == 16
+    assert [offsets.tolist() for offsets in seen[2:]] == [[0, 32], [64, 128]]  # type: ignore[attr-defined]
+
+
 def test_a_word_is_seed_and_place() -> None:
     slab = torch.zeros(64, dtype=torch.uint8)
     pattern = page_ops.Pattern([2**63 - 1, 5], 3)
