@@ -31,6 +31,7 @@ def cuda_driver() -> Iterator[Any]:
 def _warm_up(driver: Any) -> None:  # noqa: ANN401 - imported if torch is
     """Load what torch loads once a process, when it is first used: kernels, and a graph's pool."""
     import torch  # noqa: PLC0415 - only where it is installed
+
     from gpu_backend.page_ops import Pattern, TorchPageOps  # noqa: PLC0415 - the same
 
     ops, slab = TorchPageOps(), torch.zeros(4096, dtype=torch.uint8, device=driver.device)
