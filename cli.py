@@ -95,6 +95,10 @@ def replay_command(
         str, typer.Option(help="NAME[:key=value,...][+ADMISSION[:key=value,...]].")
     ] = "fcfs",
     preemption: Annotated[str, typer.Option(help="recompute or swap[:key=...].")] = "recompute",
+    profile: Annotated[
+        str | None,
+        typer.Option(help="Measured costs: a name in `twinpool list profiles`, or file."),
+    ] = None,
     memory_gib: Annotated[
         float | None, typer.Option(help="Cache budget of a device, instead of deriving it.")
     ] = None,
@@ -131,7 +135,7 @@ def replay_command(
     """Run one trace through one or more allocators, in simulated time."""
     machine = MachineOptions(tp, kv_dtype, state_dtype, memory_gib)
     names = tuple(name for text in allocator for name in text.split())
-    rules = (parse_slo(slo), seed, engine_step, preemption)
+    rules = (parse_slo(slo), seed, engine_step, preemption, profile)
     scenario = Scenario(model, device, names, scheduler, machine, *rules)
     cells_of(scenario)
     reading = TraceOptions(format=trace_format, columns=columns, seed=seed)
@@ -167,11 +171,14 @@ def sweep_command(
     limit_cells: Annotated[
         int | None, typer.Option(min=1, help="Run only the first N cells of the grid.")
     ] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Measured costs, instead of those that the scenario names.")
+    ] = None,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
     """Run every cell of a scenario: models, mixes of traffic, loads, seeds, allocators."""
-    loaded = load_sweep(scenario)
+    loaded = load_sweep(scenario, profile)
     folder = make_folder(out)
     options = SweepOptions(folder, jobs or os.cpu_count() or 1, limit_cells)
     with stage_bars(quiet=quiet) as watcher:

@@ -13,7 +13,6 @@ from scenarios.errors import UserError
 from scenarios.host_cost import host_ns_per_op
 from scenarios.result import RunResult
 from scenarios.version import code_digest
-from sim.costs.roofline import RooflineExecutor
 from sim.engine import SAMPLES_PER_TRACE, Engine, Wiring
 from sim.macro_steps import MacroStepEngine
 from sim.metric import measure
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from scenarios.machine import Machine
     from sim.metric import Slo
     from sim.preemption import Preemption
+    from sim.step import StepPricer
     from traces.record import Trace
 
 
@@ -79,7 +79,7 @@ class Cell:
         """The parts of an engine; errors as in `build_manager`, for the scheduler too."""
         scheduler, admission = choose_scheduler(self.scheduler)
         control = None if admission is None else admission.design(admission.options)
-        steps = RooflineExecutor(self.machine.model_costs, self.machine.device_costs)
+        steps = self.machine.executor()
         preemption = self._preemption(steps)
         manager, plan = self.build_manager(), scheduler.design(scheduler.options)
         executor = preemption.priced(steps)
@@ -89,7 +89,7 @@ class Cell:
             parts = f"{self.allocator} with {self.scheduler} and {self.preemption}"
             raise UserError(f"{parts}: {error}") from None
 
-    def _preemption(self, steps: RooflineExecutor) -> Preemption:
+    def _preemption(self, steps: StepPricer) -> Preemption:
         choice = choose("preemption", self.preemption, known_preemptions())
         means = Means(self.machine.spec, self.machine.host, steps)
         return choice.design.build(choice.options, means)

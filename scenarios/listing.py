@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from allocator.registry import known_managers
@@ -12,6 +11,7 @@ from scenarios.device import known_devices, load_device
 from scenarios.errors import UnknownNameError
 from scenarios.machine import GIB
 from scenarios.model_file import known_models, load_model
+from scenarios.profile import known_profiles, load_profile
 from scenarios.sweep_file import known_sweeps, summary_of
 from sim.admission import known_admissions
 from sim.preemption import known_preemptions
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from scenarios.catalogue import Provenance
 
 Item = dict[str, Any]
-HERE = Path(__file__).parent
 
 
 def items_of(kind: str) -> list[Item]:
@@ -93,8 +92,16 @@ def _traces() -> list[Item]:
     return formats + [{"kind": "preset", **asdict(known)} for known in known_presets()]
 
 
-def _files(folder: str, ending: str) -> list[Item]:
-    return [{"name": path.stem} for path in sorted((HERE / folder).glob(f"*.{ending}"))]
+def _profile(name: str) -> Item:
+    profile = load_profile(name)
+    return {
+        "name": name,
+        "model": profile.model,
+        "device": profile.device,
+        **{f"error_{key}": value for key, value in asdict(profile.fit_error).items()},
+        "source": ", ".join(f"{key} {value}" for key, value in profile.measured_on.items()),
+        "digest": profile.digest,
+    }
 
 
 LISTS: dict[str, Callable[[], list[Item]]] = {
@@ -106,6 +113,6 @@ LISTS: dict[str, Callable[[], list[Item]]] = {
     "preemptions": lambda: _designs(known_preemptions()),
     "traces": _traces,
     "presets": lambda: [{"name": name, "summary": summary_of(name)} for name in known_sweeps()],
-    "profiles": lambda: _files("profiles", "json"),
+    "profiles": lambda: [_profile(name) for name in known_profiles()],
 }
 """What `twinpool list` knows, by the word the command line takes."""

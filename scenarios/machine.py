@@ -9,11 +9,14 @@ from allocator.spec import CacheGroup, CacheKind, CacheSpec
 from scenarios.errors import UserError
 from scenarios.model import AUTO, DTYPE_BYTES
 from sim.costs.host_link import HostLink, HostMemory
-from sim.costs.roofline import DeviceCosts, ModelCosts, RemapCosts
+from sim.costs.profile import ProfileExecutor
+from sim.costs.roofline import DeviceCosts, ModelCosts, RemapCosts, RooflineExecutor
 
 if TYPE_CHECKING:
     from scenarios.device import Device, MappingCalls
     from scenarios.model import Model
+    from scenarios.profile import Profile
+    from sim.costs.profile import CostTable
 
 GIB = 1 << 30
 FLOPS_PER_PARAMETER = 2
@@ -57,6 +60,7 @@ class Machine:
         model_costs: Bytes and FLOPs of a step.
         device_costs: Rates and overheads.
         host: The memory beside the device, and the way there.
+        cost_table: What steps cost, where it has been measured; None prices them from the rates.
     """
 
     spec: CacheSpec
@@ -65,14 +69,27 @@ class Machine:
     model_costs: ModelCosts
     device_costs: DeviceCosts
     host: HostMemory
+    cost_table: CostTable | None = None
+
+    def executor(self) -> ProfileExecutor | RooflineExecutor:
+        """What prices the steps of this machine."""
+        if self.cost_table is not None:
+            return ProfileExecutor(self.cost_table)
+        return RooflineExecutor(self.model_costs, self.device_costs)
 
 
-def machine_of(model: Model, device: Device, options: MachineOptions) -> Machine:
-    """Compose model and device.
+
+def machine_of(
+    model: Model, device: Device, options: MachineOptions, profile: Profile | None = None
+) -> Machine:
+    """Compose model and device, with measured costs if there is a profile of them.
 
     Raises:
-        UserError: If the model does not fit, or cannot be shared or stored as asked.
+        UserError: If the model does not fit, cannot be shared or stored as asked, or the profile
+            is of another model or device.
     """
+    if profile is not None:
+        profile.check_fits(model.name, device.name, options.tp)
     granule_bytes = device.virtual_memory.granule_bytes
     return Machine(
         spec=cache_spec_of(model, options),
@@ -81,6 +98,7 @@ def machine_of(model: Model, device: Device, options: MachineOptions) -> Machine
         model_costs=_model_costs(model, options),
         device_costs=_device_costs(device),
         host=_host_memory(device),
+        cost_table=None if profile is None else profile.table,
     )
 
 

@@ -20,6 +20,7 @@ from scenarios.errors import UnknownNameError, UserError
 from scenarios.machine import MachineOptions, machine_of
 from scenarios.model_choice import choose_model
 from scenarios.processes import results_as_they_end
+from scenarios.profile import load_profile
 from scenarios.result import ReplayResult, RunResult
 from scenarios.store import load_run, save_run
 from scenarios.version import SCHEMA_VERSION, TWINPOOL_VERSION
@@ -51,6 +52,7 @@ class Scenario:
         seed: Seed of everything random.
         engine_step: How the engine steps, a name in `ENGINES`.
         preemption: `NAME[:key=value,...]`: where the tokens of victims go.
+        profile: Name or file of measured costs; None prices steps from the device's rates.
     """
 
     model: str
@@ -62,6 +64,7 @@ class Scenario:
     seed: int = 0
     engine_step: str = FAST
     preemption: str = Recompute.name
+    profile: str | None = None
 
 
 class Watcher(Protocol):
@@ -92,7 +95,8 @@ def cells_of(scenario: Scenario) -> tuple[Cell, ...]:
     if scenario.engine_step not in ENGINES:
         raise UnknownNameError("engine step", scenario.engine_step, ENGINES)
     model, device = choose_model(scenario.model), load_device(scenario.device)
-    machine = machine_of(model, device, scenario.machine)
+    profile = None if scenario.profile is None else load_profile(scenario.profile)
+    machine = machine_of(model, device, scenario.machine, profile)
     cells = tuple(
         Cell(
             machine,
@@ -240,6 +244,9 @@ def _facts(scenario: Scenario, trace: Trace, cell: Cell) -> dict[str, Any]:
         "seed": scenario.seed,
         "scenario_digest": hashlib.sha256(described.encode()).hexdigest(),
         "trace_digest": trace.digest(),
+        "profile_digest": None
+        if scenario.profile is None
+        else load_profile(scenario.profile).digest,
         "trace": trace.name,
         "requests": len(trace),
         "dropped_rows": [asdict(dropped) for dropped in trace.dropped],

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scenarios.processes import run_all
+from scenarios.profile import load_profile
 from scenarios.sweep_store import RESULTS, Ledger, write_results
 from scenarios.sweep_task import CapacityTask, Group, settings_of
 from scenarios.version import SCHEMA_VERSION, TWINPOOL_VERSION
@@ -159,6 +160,7 @@ def _key(place: Row) -> str:
 
 def _facts(scenario: SweepScenario, rows: list[Row], wall_seconds: float) -> dict[str, Any]:
     """What was run, by the names of the JSON contract."""
+    profile = scenario.grid.profile
     return {
         "schema_version": SCHEMA_VERSION,
         "twinpool_version": TWINPOOL_VERSION,
@@ -167,6 +169,7 @@ def _facts(scenario: SweepScenario, rows: list[Row], wall_seconds: float) -> dic
         "seeds": scenario.grid.seeds,
         "scenario": scenario.name,
         "scenario_digest": hashlib.sha256(repr(scenario).encode()).hexdigest(),
+        "profile_digest": load_profile(profile).digest if profile else None,
         "slo": scenario.grid.slo,
         "wall_seconds": wall_seconds,
         "cells": len(rows),

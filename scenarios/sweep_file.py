@@ -13,6 +13,7 @@ from scenarios.choice import choose, choose_scheduler
 from scenarios.device import load_device
 from scenarios.errors import UserError
 from scenarios.model_choice import choose_model
+from scenarios.profile import load_profile
 from scenarios.sweep_scenario import CapacityRule, Grid, MemoryRule, Mix, SweepScenario
 from sim.preemption import known_preemptions
 from traces.record import TraceError
@@ -33,8 +34,8 @@ def known_sweeps() -> tuple[str, ...]:
     return catalogue.known_names(PRESETS)
 
 
-def load_sweep(source: str) -> SweepScenario:
-    """Read a scenario file, or a preset by its name.
+def load_sweep(source: str, profile: str | None = None) -> SweepScenario:
+    """Read a scenario file, or a preset by its name; a profile takes the place of the file's.
 
     Raises:
         UserError: One sentence with file and key.
@@ -42,6 +43,8 @@ def load_sweep(source: str) -> SweepScenario:
     is_file = source.endswith(".toml") or Path(source).is_file()
     document = catalogue.read(Path(source) if is_file else _preset_file(source))
     scenario = _scenario(document)
+    if profile is not None:
+        scenario = replace(scenario, grid=replace(scenario.grid, profile=profile))
     _check_names(document.table("sweep"), scenario)
     _check_mixes(document.table("mixes"), scenario)
     with _blaming(document.table("memory"), "sequences"):
@@ -103,6 +106,9 @@ def _check_names(table: Table, scenario: SweepScenario) -> None:
             choose_model(name)
     with _blaming(table, "device"):
         load_device(grid.device)
+    if grid.profile:
+        with _blaming(table, "profile"):
+            load_profile(grid.profile)
     with _blaming(table, "slo"):
         _ = scenario.slo
     with _blaming(table, "scheduler"):

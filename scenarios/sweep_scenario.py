@@ -10,6 +10,7 @@ import numpy as np
 from scenarios.device import load_device
 from scenarios.machine import GIB, MachineOptions, machine_of
 from scenarios.model_choice import choose_model
+from scenarios.profile import load_profile
 from scenarios.slo import parse_slo
 from scenarios.trace_input import TraceInput
 from sim.preemptions.recompute import Recompute
@@ -39,6 +40,7 @@ class Grid:
         scheduler: `NAME[:key=value,...]`.
         slo: What a request must reach to count for goodput.
         preemption: `NAME[:key=value,...]`: where the tokens of victims go.
+        profile: Name or file of measured costs; empty prices steps from the device's rates.
     """
 
     summary: str
@@ -50,6 +52,7 @@ class Grid:
     scheduler: str = "fcfs"
     slo: str = "ttft=2s,tpot=100ms"
     preemption: str = Recompute.name
+    profile: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,4 +152,5 @@ class SweepScenario:
         model, device = choose_model(model_name), load_device(self.grid.device)
         anywhere = machine_of(model, device, MachineOptions(memory_gib=1.0))
         budget_gib = self.memory.budget_bytes(anywhere) / GIB
-        return machine_of(model, device, MachineOptions(memory_gib=budget_gib))
+        profile = load_profile(self.grid.profile) if self.grid.profile else None
+        return machine_of(model, device, MachineOptions(memory_gib=budget_gib), profile)

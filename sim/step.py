@@ -85,6 +85,53 @@ class StepPlan:
         return bool(self.decodes or self.chunks)
 
 
+@dataclass(frozen=True, slots=True)
+class StepWork:
+    """A plan in numbers: all that its duration may depend on, besides memory calls.
+
+    Attributes:
+        decodes: Sequences that make one token each.
+        attended_tokens: Tokens that those attend to, in all.
+        chunks: Parts of prompts.
+        chunk_tokens: Tokens of those, in all.
+        chunk_pairs: (token, attended token) pairs of chunks: each token sees what came before it
+            and itself.
+        chunk_read_tokens: Tokens whose KV the chunks read: their context and their own.
+    """
+
+    decodes: int = 0
+    attended_tokens: int = 0
+    chunks: int = 0
+    chunk_tokens: int = 0
+    chunk_pairs: int = 0
+    chunk_read_tokens: int = 0
+
+    @classmethod
+    def of(cls, plan: StepPlan) -> StepWork:
+        """Add up a plan."""
+        chunks = plan.chunks
+        if not chunks:
+            return cls(len(plan.decodes), plan.decode_context_tokens)
+        return cls(
+            decodes=len(plan.decodes),
+            attended_tokens=plan.decode_context_tokens,
+            chunks=len(chunks),
+            chunk_tokens=sum(chunk.tokens for chunk in chunks),
+            chunk_pairs=sum(map(causal_pairs, chunks)),
+            chunk_read_tokens=sum(chunk.context_tokens + chunk.tokens for chunk in chunks),
+        )
+
+    @property
+    def tokens(self) -> int:
+        """Tokens computed."""
+        return self.decodes + self.chunk_tokens
+
+
+def causal_pairs(chunk: Chunk) -> int:
+    """(token, attended token) pairs of a chunk: each token sees what came before and itself."""
+    return chunk.tokens * chunk.context_tokens + chunk.tokens * (chunk.tokens + 1) // 2
+
+
 class StepExecutor(Protocol):
     """Turns a plan into a duration, by a cost table or by running it."""
 

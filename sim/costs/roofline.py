@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sim.step import causal_pairs
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sim.step import Chunk, StepPlan
+    from sim.step import StepPlan
 
 NS_PER_S = 1_000_000_000
 
@@ -153,7 +155,7 @@ class RooflineExecutor:
         return 1.0 - _power(missed, num_tokens)
 
     def _attention_ns(self, plan: StepPlan) -> float:
-        pairs = plan.decode_context_tokens + sum(map(_causal_pairs, plan.chunks))
+        pairs = plan.decode_context_tokens + sum(map(causal_pairs, plan.chunks))
         read = plan.decode_context_tokens
         read += sum(chunk.context_tokens + chunk.tokens for chunk in plan.chunks)
         model = self._model
@@ -174,11 +176,6 @@ class RooflineExecutor:
     def _roofline_ns(self, num_bytes: float, flops: float) -> float:
         device = self._device
         return max(num_bytes / device.bytes_per_s, flops / device.flops_per_s) * NS_PER_S
-
-
-def _causal_pairs(chunk: Chunk) -> int:
-    """(token, attended token) pairs of a chunk: each token sees what came before and itself."""
-    return chunk.tokens * chunk.context_tokens + chunk.tokens * (chunk.tokens + 1) // 2
 
 
 def _power(base: float, exponent: int) -> float:

@@ -1,0 +1,111 @@
+"""Step times from a cost table that was measured on a device: nanoseconds for each term of work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sim.step import StepWork
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from sim.costs.roofline import RemapCosts
+    from sim.step import StepPlan
+
+ATTENDED = "attended_tokens"
+KNEES = (32, 64, 96, 128, 160, 192, 256, 384, 512, 1024)
+"""Where the cost of one more token may rise: weights are read once a step, so that arithmetic
+hides below some number of tokens; a convex line in pieces follows it (roofline model)."""
+
+
+def _beyond(knee: int) -> Callable[[StepWork], int]:
+    return lambda work: max(0, work.tokens - knee)
+
+
+TERMS: dict[str, Callable[[StepWork], int]] = {
+    "steps": lambda _: 1,
+    "chunked_steps": lambda work: int(work.chunks > 0),
+    "decodes": lambda work: work.decodes,
+    "tokens": lambda work: work.tokens,
+    **{f"tokens_beyond_{knee}": _beyond(knee) for knee in KNEES},
+    "chunks": lambda work: work.chunks,
+    "chunk_pairs": lambda work: work.chunk_pairs,
+    "chunk_read_tokens": lambda work: work.chunk_read_tokens,
+    ATTENDED: lambda work: work.attended_tokens,
+}
+"""How much of each term a step has. In order: weights read and the host's part; what a step with
+chunks costs beyond (it runs kernel by kernel, without a captured graph); states and sequences;
+arithmetic of tokens; chunks begun; attention within prompts; KV read by chunks; KV read by decodes.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CostTable:
+    """Nanoseconds of work and of memory calls, none below 0.
+
+    Attributes:
+        terms: (name, nanoseconds a unit) of terms of `TERMS`.
+        remap: Changes of mappings that a step waits for.
+        remap_beside: Changes of mappings while a step runs.
+        copy_ns: Starting one batched copy of pages.
+        copied_byte_ns: Each byte of those pages.
+    """
+
+    terms: tuple[tuple[str, float], ...]
+    remap: RemapCosts
+    remap_beside: RemapCosts
+    copy_ns: float
+    copied_byte_ns: float
+
+    def __post_init__(self) -> None:
+        names = [name for name, _ in self.terms]
+        unknown = sorted(set(names) - TERMS.keys())
+        if unknown or len(set(names)) < len(names):
+            raise ValueError(f"terms must be some of {', '.join(TERMS)}, each once")
+        if any(ns < 0 for _, ns in self.terms):
+            raise ValueError("no term costs less than nothing")
+
+
+class ProfileExecutor:
+    """Prices a plan as the sum of its terms.
+
+    Changes of mappings and copies count as in `sim.costs.roofline`: those made for the step come
+    before it, those made beside it cost nothing unless they take longer than it.
+    """
+
+    def __init__(self, table: CostTable) -> None:
+        self._table = table
+        ns_of = dict(table.terms)
+        self._attended_ns = ns_of.pop(ATTENDED, 0.0)
+        self._fixed = [(ns, TERMS[name]) for name, ns in ns_of.items() if ns]
+
+    def execute(self, plan: StepPlan) -> int:
+        """Nanoseconds of a step; see `sim.step.StepExecutor`."""
+        table = self._table
+        beside_ns = table.remap_beside.duration_ns(plan.maps_beside, plan.unmaps_beside)
+        before_ns = table.remap.duration_ns(plan.maps, plan.unmaps)
+        before_ns += plan.copies * table.copy_ns + plan.copied_bytes * table.copied_byte_ns
+        compute_ns = self._fixed_ns(StepWork.of(plan))
+        compute_ns += plan.decode_context_tokens * self._attended_ns
+        return max(1, round(before_ns + max(compute_ns, beside_ns)))
+
+    def price_repeats(self, plan: StepPlan, repeats: int) -> NDArray[np.int64]:
+        """Nanoseconds of the steps that follow; see `sim.step.StepPricer`.
+
+        Only the attended tokens change; the operations are those of `execute`, in its order.
+        """
+        num_decodes = len(plan.decodes)
+        growth = np.arange(1, repeats + 1, dtype=np.int64)
+        attended = plan.decode_context_tokens + num_decodes * growth
+        compute_ns = self._fixed_ns(StepWork(num_decodes)) + attended * self._attended_ns
+        steps_ns: NDArray[np.int64] = np.maximum(1, np.rint(compute_ns).astype(np.int64))
+        return steps_ns
+
+    def _fixed_ns(self, work: StepWork) -> float:
+        """All terms but the attended tokens of decodes."""
+        return sum((ns * amount(work) for ns, amount in self._fixed), 0.0)
