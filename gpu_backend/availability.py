@@ -47,20 +47,20 @@ def cuda_device(index: int = 0) -> torch.device:
     Raises:
         UnavailableError: If torch, its CUDA build, the driver or the device is missing.
     """
-    torch = torch_module()
-    if torch.version.cuda is None:
+    module = torch_module()
+    if module.version.cuda is None:
         raise UnavailableError(
-            f"torch {torch.__version__} is built without CUDA: install a CUDA build of it"
+            f"torch {module.__version__} is built without CUDA: install a CUDA build of it"
         )
-    if not torch.cuda.is_available():
+    if not module.cuda.is_available():
         raise UnavailableError(
             "no CUDA device answers: install the NVIDIA driver, or make the device visible"
         )
-    if index >= torch.cuda.device_count():
+    if index >= module.cuda.device_count():
         raise UnavailableError(
-            f"there is no CUDA device {index}: use one below {torch.cuda.device_count()}"
+            f"there is no CUDA device {index}: use one below {module.cuda.device_count()}"
         )
-    found: torch.device = torch.device("cuda", index)
+    found: torch.device = module.device("cuda", index)
     return found
 
 

@@ -27,13 +27,14 @@ class ByteBacking(ABC):
         books: Accounting of budget, mappings and copies.
         granule_bytes: See `Backing`.
         num_granules: See `Backing`.
+        page_ops: What copies, fills and compares pages.
     """
 
     def __init__(self, books: HostBacking, ops: PageOps) -> None:
         self.books = books
         self.granule_bytes = books.granule_bytes
         self.num_granules = books.num_granules
-        self._ops = ops
+        self.page_ops = ops
 
     @property
     def num_free_granules(self) -> int:
@@ -76,7 +77,7 @@ class ByteBacking(ABC):
         """See `Backing.copy_pages`: one batched operation for all pages."""
         self.books.copy_pages(slab, page_bytes, pairs)
         sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
-        self._ops.copy(self.slab_bytes(slab), page_bytes, sources, targets)
+        self.page_ops.copy(self.slab_bytes(slab), page_bytes, sources, targets)
         self.note_use(slab)
 
     def fill_pages(self, pages: PageList, pattern: Pattern) -> None:
@@ -86,7 +87,7 @@ class ByteBacking(ABC):
             ValueError: If one of them is not mapped; nothing is written.
         """
         self._check_mapped(pages)
-        self._ops.fill(self.slab_bytes(pages.slab), pages.page_bytes, pages.offsets, pattern)
+        self.page_ops.fill(self.slab_bytes(pages.slab), pages.page_bytes, pages.offsets, pattern)
         self.note_use(pages.slab)
 
     def pages_that_differ(self, pages: PageList, pattern: Pattern) -> list[int]:
@@ -97,7 +98,7 @@ class ByteBacking(ABC):
         """
         self._check_mapped(pages)
         slab = self.slab_bytes(pages.slab)
-        found = self._ops.differ(slab, pages.page_bytes, pages.offsets, pattern)
+        found = self.page_ops.differ(slab, pages.page_bytes, pages.offsets, pattern)
         numbers: list[int] = found.nonzero().flatten().tolist()
         return numbers
 

@@ -82,8 +82,9 @@ def device_timing(
 
 def random_bytes(size_bytes: int, device: torch.device) -> torch.Tensor:
     """Bytes to measure with: uint8, shape (size_bytes,); zeros would move faster than data."""
-    torch = torch_module()
-    found: torch.Tensor = torch.randint(0, 256, (size_bytes,), dtype=torch.uint8, device=device)
+    module = torch_module()
+    dtype = module.uint8
+    found: torch.Tensor = module.randint(0, 256, (size_bytes,), dtype=dtype, device=device)
     return found
 
 
@@ -92,14 +93,12 @@ class BusyKernel:
 
     def __init__(self, device: torch.device, duration_ns: int) -> None:
         """Find out how many products take so long."""
-        torch = torch_module()
-        self._cuda: Any = torch.cuda
+        self._torch: Any = torch_module()
         self._device = device
-        shape = (4096, 4096)
-        self._left = torch.randn(shape, dtype=torch.bfloat16, device=device)
-        self._right = torch.randn(shape, dtype=torch.bfloat16, device=device)
-        self._out = torch.empty_like(self._left)
-        self._torch = torch
+        shape, dtype = (4096, 4096), self._torch.bfloat16
+        self._left = self._torch.randn(shape, dtype=dtype, device=device)
+        self._right = self._torch.randn(shape, dtype=dtype, device=device)
+        self._out = self._torch.empty_like(self._left)
         self._count = 1
         once_ns = device_timing(self.start, device, trials=10).median_ns
         self._count = max(1, round(duration_ns / once_ns))
@@ -115,8 +114,8 @@ class BusyKernel:
 
     def fence(self) -> Any:  # noqa: ANN401 - a torch event
         """The end of what has been started."""
-        return self._cuda.current_stream(self._device).record_event()
+        return self._torch.cuda.current_stream(self._device).record_event()
 
     def wait(self) -> None:
         """Wait for the device."""
-        self._cuda.synchronize(self._device)
+        self._torch.cuda.synchronize(self._device)

@@ -166,3 +166,29 @@ def test_a_mapped_granule_is_used_by_a_kernel_given_later_and_a_graph_keeps_work
         graph.replay()
         torch.cuda.synchronize()
         assert int(total) == 2 * 4096
+
+
+def test_capacity_moves_beside_a_kernel_that_reads_live_pages(cuda_driver: CudaDriver) -> None:
+    """No call waits for the kernel, and the kernel reads what it should."""
+    granule = cuda_driver.granule_bytes
+    with vmm_backing.VmmBacking(16 * granule, cuda_driver) as backing:
+        one, two = (backing.reserve(16 * granule) for _ in range(2))
+        for first in range(16):
+            backing.map(one, first, 1)
+        live = backing.slab_bytes(one)[: 8 * granule]
+        live.random_()
+        expected = int(live.sum())
+        total = torch.zeros((), dtype=torch.int64, device=cuda_driver.device)
+        torch.cuda.synchronize()
+        for _ in range(2000):
+            total += live.sum()
+        fence = torch.cuda.current_stream().record_event()
+        for first in range(15, 7, -1):
+            backing.unmap(one, first, 1)
+        for first in range(8):
+            backing.map(two, first, 1)
+        assert not fence.query()
+        torch.cuda.synchronize()
+        assert int(total) == 2000 * expected
+        backing.slab_bytes(two)[: 8 * granule] = 3
+        assert int(live.sum()) == expected

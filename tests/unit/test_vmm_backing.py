@@ -119,7 +119,12 @@ def test_pieces_are_created_once_and_moved() -> None:
     driver = host_driver.HostDriver()
     created: list[int] = []
     create = driver.create
-    driver.create = lambda size: created.append(size) or create(size)
+
+    def noted(size_bytes: int) -> int:
+        created.append(size_bytes)
+        return int(create(size_bytes))
+
+    driver.create = noted
     with vmm_backing.VmmBacking(8 * GRANULE, driver) as backing:
         slabs = [backing.reserve(8 * GRANULE) for _ in range(2)]
         for unit in range(4):
