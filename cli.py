@@ -11,10 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from scenarios.cell import FAST
-from scenarios.commands import capacity, compare
-from scenarios.commands.options import JsonFlag, QuietFlag
+from scenarios.commands import capacity, compare, listing
+from scenarios.commands.options import JsonFlag, ProfileOption, QuietFlag
 from scenarios.errors import UserError
-from scenarios.listing import LISTS, items_of
 from scenarios.machine import MachineOptions
 from scenarios.replay import ReplayInterruptedError, Scenario, cells_of, replay
 from scenarios.reproduce.evaluation import evaluate
@@ -31,18 +30,16 @@ from scenarios.sweep_file import load_sweep
 from scenarios.sweep_store import RESULTS
 from scenarios.terminal import (
     make_folder,
-    print_json,
     run_bars,
     say,
     say_replay_interrupted,
     say_sweep_interrupted,
-    show_items,
     show_replay,
     show_sweep,
     stage_bars,
 )
 from scenarios.trace_input import TraceInput
-from scenarios.version import SCHEMA_VERSION, TWINPOOL_VERSION
+from scenarios.version import TWINPOOL_VERSION
 from traces.load import TraceOptions
 from traces.record import TraceError
 
@@ -95,10 +92,7 @@ def replay_command(
         str, typer.Option(help="NAME[:key=value,...][+ADMISSION[:key=value,...]].")
     ] = "fcfs",
     preemption: Annotated[str, typer.Option(help="recompute or swap[:key=...].")] = "recompute",
-    profile: Annotated[
-        str | None,
-        typer.Option(help="Measured costs: a name in `twinpool list profiles`, or file."),
-    ] = None,
+    profile: ProfileOption = None,
     memory_gib: Annotated[
         float | None, typer.Option(help="Cache budget of a device, instead of deriving it.")
     ] = None,
@@ -171,9 +165,7 @@ def sweep_command(
     limit_cells: Annotated[
         int | None, typer.Option(min=1, help="Run only the first N cells of the grid.")
     ] = None,
-    profile: Annotated[
-        str | None, typer.Option(help="Measured costs, instead of those that the scenario names.")
-    ] = None,
+    profile: ProfileOption = None,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
@@ -247,30 +239,7 @@ def reproduce_command(
 
 app.command("capacity", epilog=capacity.EPILOG)(capacity.capacity_command)
 app.command("compare", epilog=compare.EPILOG)(compare.compare_command)
-
-
-@app.command("list", epilog="Example: twinpool list allocators")
-def list_command(
-    what: Annotated[str, typer.Argument(help=", ".join(LISTS))],
-    as_json: JsonFlag = False,
-    quiet: QuietFlag = False,
-) -> None:
-    """List what there is to choose from, with sources."""
-    del quiet  # every command takes it; this one has neither progress nor notes
-    items = items_of(what)
-    if as_json:
-        print_json(
-            {
-                "schema_version": SCHEMA_VERSION,
-                "twinpool_version": TWINPOOL_VERSION,
-                "command": "list",
-                "seed": None,
-                "scenario_digest": None,
-                "items": items,
-            }
-        )
-    else:
-        show_items(items)
+app.command("list", epilog=listing.EPILOG)(listing.list_command)
 
 
 def main() -> None:

@@ -102,8 +102,11 @@ def load_profile(source: str) -> Profile:
     """
     if source.endswith(".json"):
         return read_profile(Path(source))
-    if source not in known_profiles():
-        raise UnknownNameError("profile (or file that ends in .json)", source, known_profiles())
+    known = known_profiles()
+    if not known:
+        raise UserError(f"no profile {source!r}: none is stored, so name a file that ends in .json")
+    if source not in known:
+        raise UnknownNameError("profile (or file that ends in .json)", source, known)
     return read_profile(FOLDER / f"{source}.json")
 
 

@@ -28,7 +28,7 @@ from scenarios.calibration import (
 from scenarios.device import load_device
 from scenarios.errors import UserError
 from scenarios.machine import MachineOptions, machine_of
-from scenarios.model import load_model
+from scenarios.model_file import load_model
 from scenarios.profile import read_profile
 from scenarios.step_bench import StepBench
 from sim.costs.profile import TERMS, CostTable, ProfileExecutor

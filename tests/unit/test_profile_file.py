@@ -11,7 +11,7 @@ from scenarios.cell import ENGINES, Cell, simulate
 from scenarios.device import load_device
 from scenarios.errors import UserError
 from scenarios.machine import MachineOptions, machine_of
-from scenarios.model import load_model
+from scenarios.model_file import load_model
 from scenarios.profile import load_profile, read_profile
 from scenarios.trace_input import TraceInput
 from sim.metric import Slo
@@ -80,7 +80,7 @@ def test_what_is_no_file_or_no_json_is_said(tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("{")
     with pytest.raises(UserError, match="is not valid JSON"):
         load_profile(str(tmp_path / "bad.json"))
-    with pytest.raises(UserError, match="unknown profile"):
+    with pytest.raises(UserError, match="profile.*h201"):
         load_profile("h201")
 
 
