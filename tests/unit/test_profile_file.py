@@ -80,7 +80,7 @@ def test_what_is_no_file_or_no_json_is_said(tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("{")
     with pytest.raises(UserError, match="is not valid JSON"):
         load_profile(str(tmp_path / "bad.json"))
-    with pytest.raises(UserError, match="profile.*h201"):
+    with pytest.raises(UserError, match=r"profile.*h201"):
         load_profile("h201")
 
 
