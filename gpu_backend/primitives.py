@@ -1,20 +1,27 @@
-"""What the memory operations of an allocator cost on a device, one JSON of measurements."""
+"""What the memory operations of an allocator cost on a device, one JSON of measurements.
+
+`python -m gpu_backend.primitives FILE.json` measures the first device.
+"""
 
 from __future__ import annotations
 
+import json
+import sys
 import time
 from collections import defaultdict
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
 
+from gpu_backend.availability import UnavailableError
+from gpu_backend.driver import CudaDriver
 from gpu_backend.measure import BusyKernel, Timing, device_timing, host_timing, random_bytes
 from gpu_backend.page_ops import TorchPageOps
 from gpu_backend.vmm_backing import VmmBacking
 
 if TYPE_CHECKING:
-    from gpu_backend.driver import CudaDriver
     from gpu_backend.page_ops import PageOps
 
 MIB = 1 << 20
@@ -277,3 +284,21 @@ def describe_device(device: torch.device) -> dict[str, str]:
         "torch": torch.__version__,
         "cuda": str(torch.version.cuda),
     }
+
+
+def main(arguments: list[str]) -> int:
+    """Measure the first device and write what was found; returns an exit status."""
+    if len(arguments) != 1:
+        sys.stderr.write("name one file to write: python -m gpu_backend.primitives FILE.json\n")
+        return 2
+    try:
+        found = measure_primitives(CudaDriver())
+    except UnavailableError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    Path(arguments[0]).write_text(json.dumps(found) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

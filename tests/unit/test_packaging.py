@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("allocator", "scenarios", "sim", "traces")
+PACKAGES = ("allocator", "gpu_backend", "scenarios", "sim", "traces")
 NOT_SHIPPED = {".md", ".pyc"}
 NOT_SOURCE = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "demo-out")
 
