@@ -78,7 +78,6 @@ class Machine:
         return RooflineExecutor(self.model_costs, self.device_costs)
 
 
-
 def machine_of(
     model: Model, device: Device, options: MachineOptions, profile: Profile | None = None
 ) -> Machine:
