@@ -170,7 +170,7 @@ def remap_costs(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """What n mappings in a row cost: `batch_ns` once, `unmap_ns` and `map_ns` each.
 
     Args:
-        rows: Of `gpu_backend.primitives.mapping_rows`.
+        rows: Of `gpu_backend.mapping_costs.mapping_rows`.
     """
     counts = np.array([row["count"] for row in rows], dtype=np.float64)
     amounts = np.stack([np.ones_like(counts), counts], axis=1)
