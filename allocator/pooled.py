@@ -10,7 +10,7 @@ from allocator.demand import Demand, pages_by_pool
 from allocator.handle import HandleLayout
 from allocator.held import Held
 from allocator.integrity import check
-from allocator.interface import NO_TERMS, CacheManager, OutOfMemoryError, PoolUsage, Terms, Usage
+from allocator.interface import NO_TERMS, CacheManager, OutOfMemoryError, Terms, Usage
 from allocator.page_table import PageTable
 from allocator.run import append_run, deal_runs, pages_of_runs
 from allocator.spec import CacheKind, PageShape, ceil_div
@@ -127,27 +127,23 @@ class PooledManager(CacheManager):
                 return tuple(self._table.handles(pool, entries))
         raise KeyError(group)
 
-    def place(self, handle: int) -> Place:
-        """Where the page of a live handle lies; a stale one raises `StaleHandleError`."""
-        number, page = self._table.page(handle)
-        return self._pools[number].place(page)
-
     def usage(self) -> Usage:
         """See `CacheManager.usage`."""
         granule = self.backing.granule_bytes
-        pools = tuple(
-            PoolUsage(pool.name, pool.page_bytes, pool.num_pages, pool.num_live)
-            for pool in self._pools
-        )
         state_bytes = len(self._held) * self.spec.bytes_per_sequence()
         return Usage(
             budget_bytes=self.backing.num_granules * granule,
             footprint_bytes=(self.backing.num_granules - self.backing.num_free_granules) * granule,
-            pools=pools,
+            pools=tuple(pool.usage() for pool in self._pools),
             needed_bytes=self._live_tokens * self.spec.bytes_per_token() + state_bytes,
             reserve_bytes=self._reserve_bytes(),
             peak_granted_bytes=self._peak_granted_bytes,
         )
+
+    def place(self, handle: int) -> Place:
+        """Where the page of a live handle lies; a stale one raises `StaleHandleError`."""
+        number, page = self._table.page(handle)
+        return self._pools[number].place(page)
 
     def check_integrity(self) -> None:
         """See `CacheManager.check_integrity`."""

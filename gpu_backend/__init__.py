@@ -1,1 +1,1 @@
-"""The backings and executors of the simulator on a device: the only place that imports torch."""
+"""The simulator's interfaces on a real device; the only place that imports torch and triton."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from allocator.managers.avmp import AvmpManager, AvmpOptions
 from allocator.spec import CacheGroup, CacheKind, CacheSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from allocator.backing import Backing
     from gpu_backend.driver import CudaDriver
 
@@ -20,6 +23,8 @@ driver_module = pytest.importorskip("gpu_backend.driver")
 guarded = pytest.importorskip("gpu_backend.guarded")
 torch_backing = pytest.importorskip("gpu_backend.torch_backing")
 vmm_backing = pytest.importorskip("gpu_backend.vmm_backing")
+page_ops = pytest.importorskip("gpu_backend.page_ops")
+availability = pytest.importorskip("gpu_backend.availability")
 
 pytestmark = pytest.mark.gpu
 
@@ -31,6 +36,47 @@ SPEC = CacheSpec(
     )
 )
 """Layers of the sizes of Nemotron-H-8B's: KV pages of 64 KiB, states of 1 MiB."""
+
+
+@pytest.fixture
+def cuda_driver() -> Iterator[CudaDriver]:
+    """The driver of the first CUDA device, with a check that nothing stays allocated."""
+    try:
+        driver = driver_module.CudaDriver()
+    except availability.UnavailableError as error:
+        pytest.skip(str(error))
+    _warm_up(driver)
+    before = _free_bytes(driver)
+    yield driver
+    assert _free_bytes(driver) >= before
+
+
+def _warm_up(driver: CudaDriver) -> None:
+    """Load what torch loads once a process, when it is first used: kernels, and a graph's pool."""
+    ops, slab = page_ops.TorchPageOps(), torch.zeros(4096, dtype=torch.uint8, device=driver.device)
+    for page_bytes in (64, 65):  # words, and bytes
+        offsets = [0, 4 * page_bytes]
+        pattern = page_ops.Pattern([1, 2], 3)
+        ops.fill(slab, page_bytes, offsets, pattern)
+        ops.differ(slab, page_bytes, offsets, pattern).nonzero().tolist()
+        ops.copy(slab, page_bytes, offsets[:1], offsets[1:])
+    total = torch.zeros((), dtype=torch.int64, device=driver.device)
+    total.copy_(slab.fill_(1).sum())
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        total.copy_(slab.sum())
+    graph.replay()
+    torch.cuda.synchronize()
+
+
+def _free_bytes(driver: CudaDriver) -> int:
+    """Device memory that is free once torch has given its cache back."""
+    gc.collect()
+    torch.cuda.synchronize()
+    torch.cuda.empty_cache()
+    free: int = driver.free_memory_bytes() + torch.cuda.memory_reserved()
+    return free
 
 
 def churned(backing: Backing, calls: int) -> tuple[Any, AvmpManager]:
