@@ -25,8 +25,9 @@ class DeferredBacking(ByteBacking):
 
     The engine plans a step, lets the manager prepare (`CacheManager.prepare`), and then executes.
     What was asked for the plan must be there before the step is launched, what was asked by
-    preparing can follow while it runs. So an executor calls `apply(plan.maps + plan.unmaps)`,
-    launches, and calls `apply()`. Copies and fills first apply all that was asked before them.
+    preparing can follow while it runs. So an executor calls
+    `apply(leaving=plan.maps_beside + plan.unmaps_beside)`, launches, and calls `apply()`. Copies
+    and fills first apply all that was asked before them.
 
     A driver that fails is heard of when changes are applied, not by the manager that asked; the
     run has failed then.
@@ -49,13 +50,13 @@ class DeferredBacking(ByteBacking):
         """See `ByteBacking.physical_bytes`."""
         return self.inner.physical_bytes
 
-    def apply(self, most: int | None = None) -> int:
-        """Apply the oldest changes, all of them unless told; returns how many.
+    def apply(self, leaving: int = 0) -> int:
+        """Apply changes, the oldest first, until so many wait; returns how many.
 
         Raises:
             DriverError: If the driver refuses one; those before it have been applied.
         """
-        count = len(self._waiting) if most is None else min(most, len(self._waiting))
+        count = max(0, len(self._waiting) - leaving)
         for _ in range(count):
             maps, slab, first, granules = self._waiting[0]
             (self.inner.map if maps else self.inner.unmap)(slab, first, granules)

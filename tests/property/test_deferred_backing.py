@@ -59,16 +59,16 @@ def test_what_a_step_needs_is_there_before_what_was_prepared(
         vmm_backing.VmmBacking(32 * GRANULE, host_driver.HostDriver())
     ) as backing:
         manager, twin = make(name, backing), make(name, HostBacking(32 * GRANULE, GRANULE))
-        before = backing.counters()
-        backing.apply()
         for number, (kind, tokens) in enumerate(calls):
             for one in (manager, twin):
                 call(one, number, kind, tokens)
             after = backing.counters()
             manager.prepare(tokens)
             twin.prepare(tokens)
-            planned = after.maps + after.unmaps - before.maps - before.unmaps
-            backing.apply(planned)
+            beside = backing.counters()
+            prepared = beside.maps + beside.unmaps - after.maps - after.unmaps
+            backing.apply(leaving=prepared)
+            assert backing.num_waiting == prepared
             handles = [
                 handle
                 for sequence in manager._held  # noqa: SLF001 - the test drives it alone
@@ -78,7 +78,6 @@ def test_what_a_step_needs_is_there_before_what_was_prepared(
             places = [manager.place(handle) for handle in handles]
             assert all(backing.inner.books.is_mapped(place) for place in places)
             backing.check_integrity()
-            before = backing.counters()
             backing.apply()
             assert not backing.num_waiting
             assert backing.counters() == twin.backing.counters()
