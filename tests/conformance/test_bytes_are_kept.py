@@ -42,7 +42,7 @@ def test_every_page_keeps_its_bytes(
         guard = GuardedBacking(memory)
         manager: PooledManager = paged_design.build(byte_case.spec, guard)  # type: ignore[assignment]
         churn = new_churn(manager)
-        for _ in range(40):
+        for _ in range(30):
             churn.run(3)  # a scheduler makes several calls before anybody looks
             guard.observe(places(manager, list(churn.tokens)))
             guard.verify()

@@ -10,6 +10,7 @@ import itertools
 import pickle
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -236,6 +237,7 @@ class GuardedMachine(ManagerMachine):
         self.guard.inner.close()
 
 
+@pytest.mark.parametrize("byte_case", ["many-groups"], indirect=True)
 def test_any_calls_keep_every_byte(
     paged_design: Design, byte_case: MemoryCase, new_memory: Callable[[MemoryCase], ByteBacking]
 ) -> None:
