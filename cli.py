@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from scenarios.cell import FAST
-from scenarios.commands import capacity, compare, listing
+from scenarios.commands import calibrate, capacity, compare, listing, validate
 from scenarios.commands.options import JsonFlag, ProfileOption, QuietFlag
 from scenarios.errors import UserError
 from scenarios.machine import MachineOptions
@@ -237,6 +237,8 @@ def reproduce_command(
         say(f"report: {folder / 'report.html'}")
 
 
+app.command("calibrate", epilog=calibrate.EPILOG)(calibrate.calibrate_command)
+app.command("validate", epilog=validate.EPILOG)(validate.validate_command)
 app.command("capacity", epilog=capacity.EPILOG)(capacity.capacity_command)
 app.command("compare", epilog=compare.EPILOG)(compare.compare_command)
 app.command("list", epilog=listing.EPILOG)(listing.list_command)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 
     from allocator.handle import HandleLayout
     from allocator.run import Run
+
+
+class TableListener(Protocol):
+    """Hears of every name as it is given and taken."""
+
+    def given(self, handles: Sequence[int]) -> None:
+        """Pages have got names, in this order."""
+
+    def taken(self, handles: Sequence[int]) -> None:
+        """Names are taken back, in this order; they still name their pages."""
 
 
 class PageTable:
@@ -88,6 +98,26 @@ class PageTable:
         for entry in (moved, displaced):
             if not self._live[pool][entry]:  # else dead entries of a page moved thrice stay astray
                 self._send_home(pool, entry)
+
+    def report_to(self, listener: TableListener) -> None:
+        """Tell a listener of each name given and taken from now on.
+
+        What tells stands before the table's own methods, so that a table that nobody listens to
+        pays nothing for it.
+        """
+        issue, retire = self.issue, self.retire
+
+        def issue_and_tell(pool: int, runs: list[Run]) -> list[Run]:
+            entries = issue(pool, runs)
+            listener.given(self.handles(pool, entries))
+            return entries
+
+        def tell_and_retire(pool: int, runs: list[Run]) -> list[Run]:
+            listener.taken(self.handles(pool, runs))
+            return retire(pool, runs)
+
+        self.issue = issue_and_tell  # type: ignore[method-assign]
+        self.retire = tell_and_retire  # type: ignore[method-assign]
 
     @property
     def num_entries(self) -> tuple[int, ...]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 NS_PER_MS = 1_000_000
 NS_PER_US = 1_000
+NOISE_ELEMENTS = 1 << 30
+"""Drawn at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,18 @@ def random_bytes(size_bytes: int, device: torch.device) -> torch.Tensor:
     dtype = module.uint8
     found: torch.Tensor = module.randint(0, 256, (size_bytes,), dtype=dtype, device=device)
     return found
+
+
+def fill_with_noise(memory: torch.Tensor) -> None:
+    """Write random numbers that are finite as bf16, and two by two as fp32.
+
+    Args:
+        memory: uint8, shape (size_bytes,), an even number.
+    """
+    module = torch_module()
+    numbers = memory.view(module.bfloat16)
+    for first in range(0, numbers.numel(), NOISE_ELEMENTS):
+        numbers[first : first + NOISE_ELEMENTS].normal_()
 
 
 class BusyKernel:

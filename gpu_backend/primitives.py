@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ PAGE_BYTES = (32 << 10, 64 << 10, 512 << 10, 2 << 20)
 PAGE_COUNTS = (1, 16, 256)
 TABLE_ENTRIES = (1, 64, 4096, 262_144)
 MIGRATION_MIB = (2, 8, 32, 128, 512)
+DRIVER_FILE = Path("/proc/driver/nvidia/version")
 
 
 def copy_rows(ops: PageOps, device: torch.device, trials: int) -> list[Row]:
@@ -157,9 +159,20 @@ def describe_device(device: torch.device) -> dict[str, str]:
     return {
         "name": properties.name,
         "memory_bytes": str(properties.total_memory),
+        "driver": _driver_version(),
         "torch": torch.__version__,
         "cuda": str(torch.version.cuda),
     }
+
+
+def _driver_version() -> str:
+    """The kernel driver's version, as its module says; `unknown` where it does not."""
+    try:
+        said = DRIVER_FILE.read_text(encoding="utf-8")
+    except OSError:
+        return "unknown"
+    found = re.search(r"\b\d+\.\d+(\.\d+)?\b", said)
+    return found[0] if found else "unknown"
 
 
 def main(arguments: list[str]) -> int:

@@ -22,6 +22,7 @@ from sim.preemptions.recompute import Recompute
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from allocator.backing import Backing
     from allocator.interface import CacheManager
     from scenarios.machine import Machine
     from sim.metric import Slo
@@ -68,8 +69,12 @@ class Cell:
         Raises:
             UserError: An unknown allocator or option, or a budget it cannot be laid out in.
         """
+        budget_bytes = self.machine.budget_bytes * budget_factor
+        return self.build_over(HostBacking(budget_bytes, self.machine.granule_bytes))
+
+    def build_over(self, backing: Backing) -> CacheManager:
+        """A fresh manager over a backing; errors as in `build_manager`."""
         choice = choose("allocator", self.allocator, known_managers())
-        backing = HostBacking(self.machine.budget_bytes * budget_factor, self.machine.granule_bytes)
         try:
             return choice.design.build(self.machine.spec, backing, choice.options)
         except ValueError as error:

@@ -1,0 +1,1 @@
+"""The same run simulated and on a device, compared: one module a part of it."""

@@ -1,0 +1,142 @@
+"""Executors that stand around a device's: one records its steps, one repeats them, one guards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from sim.step import StepWork
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from allocator.backing import Place
+    from sim.step import StepExecutor, StepPlan
+
+OBSERVED_STEPS = 8
+"""A guard looks at every eighth step: what moved in between has to have brought its bytes along."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedStep:
+    """A step as a device ran it, and as it was predicted.
+
+    Attributes:
+        work: What was computed.
+        measured_ns: What it took.
+        predicted_ns: What the prices say.
+    """
+
+    work: StepWork
+    measured_ns: int
+    predicted_ns: int
+
+
+@dataclass(slots=True)
+class RecordingExecutor:
+    """Runs steps by one executor, and notes what another predicts for each.
+
+    Attributes:
+        runs: Runs the steps.
+        prices: Predicts them.
+        steps: What was run, in order.
+    """
+
+    runs: StepExecutor
+    prices: StepExecutor
+    steps: list[RecordedStep] = field(default_factory=list)
+
+    def execute(self, plan: StepPlan) -> int:
+        """See `sim.step.StepExecutor`."""
+        work, predicted_ns = StepWork.of(plan), self.prices.execute(plan)
+        measured_ns = self.runs.execute(plan)
+        self.steps.append(RecordedStep(work, measured_ns, predicted_ns))
+        return measured_ns
+
+
+class StepsDifferError(RuntimeError):
+    """A run that was to repeat another has come to a step that the other did not have."""
+
+
+class ReplayedExecutor:
+    """Says of each step what it took when it was recorded."""
+
+    def __init__(self, steps: Sequence[RecordedStep]) -> None:
+        self._steps = steps
+        self._next = 0
+
+    def execute(self, plan: StepPlan) -> int:
+        """See `sim.step.StepExecutor`.
+
+        Raises:
+            StepsDifferError: If the recorded step computed something else, or there is none.
+        """
+        if self._next == len(self._steps):
+            raise StepsDifferError(f"{self._next} steps were recorded, and one more is planned")
+        step = self._steps[self._next]
+        if step.work != StepWork.of(plan):
+            raise StepsDifferError(f"step {self._next} is not the one that was recorded")
+        self._next += 1
+        return step.measured_ns
+
+
+class PlacedManager(Protocol):
+    """A manager that says where a page lies."""
+
+    def place(self, handle: int) -> Place:
+        """Where the page of a live handle lies."""
+
+
+class Guard(Protocol):
+    """See `gpu_backend.guarded.GuardedBacking`."""
+
+    def observe(self, places: Mapping[int, Place]) -> None:
+        """Be told where the page of every live handle lies now, and of no other."""
+
+    def verify(self, handles: Iterable[int] | None = None) -> list[int]:
+        """Compare pages with what they must hold."""
+
+
+class LiveHandles:
+    """Names given and not taken back; an `allocator.page_table.TableListener`."""
+
+    def __init__(self) -> None:
+        self._live: dict[int, None] = {}
+
+    def given(self, handles: Sequence[int]) -> None:
+        """See `TableListener.given`."""
+        self._live.update(dict.fromkeys(handles))
+
+    def taken(self, handles: Sequence[int]) -> None:
+        """See `TableListener.taken`."""
+        for handle in handles:
+            del self._live[handle]
+
+    def places(self, manager: PlacedManager) -> dict[int, Place]:
+        """Where each of them lies."""
+        return {handle: manager.place(handle) for handle in self._live}
+
+
+class GuardedExecutor:
+    """Lets a guard look at all live pages every few steps, once the step has been planned."""
+
+    def __init__(
+        self, runs: StepExecutor, guard: Guard, manager: PlacedManager, handles: LiveHandles
+    ) -> None:
+        self._runs = runs
+        self._guard = guard
+        self._manager = manager
+        self._handles = handles
+        self._count = 0
+
+    def execute(self, plan: StepPlan) -> int:
+        """See `sim.step.StepExecutor`."""
+        if self._count % OBSERVED_STEPS == 0:
+            self.look()
+        self._count += 1
+        return self._runs.execute(plan)
+
+    def look(self) -> None:
+        """Show the guard where everything lies, and let it compare every page."""
+        self._guard.observe(self._handles.places(self._manager))
+        self._guard.verify()

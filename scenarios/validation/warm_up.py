@@ -1,0 +1,53 @@
+"""Steps of many shapes before anything is measured: kernels compile, libraries load theirs."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING
+
+from allocator.interface import OutOfMemoryError
+from scenarios.step_bench import StepBench
+from scenarios.validation.runs import laid_out, limits_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gpu_backend.calibrate import StepShape
+    from gpu_backend.rig import Rig
+    from gpu_backend.sequence_tables import Limits
+    from scenarios.validation.runs import Case
+
+CHUNKS = (1, 20, 50, 100, 160, 250, 400, 600, 900, 1300, 1800, 2600, 4000, 6000, 8000)
+BATCHES = (0, 1, 2, 5, 12, 30, 70)
+CONTEXTS = (100, 700, 3000)
+
+
+def warm_up(case: Case, rig: Rig) -> int:
+    """Run steps of shapes that a trace brings, as far as memory holds them; returns how many."""
+    machine, limits, count = case.cell.machine, limits_of(case), 0
+    with rig.backing(case.backing, machine.budget_bytes, machine.granule_bytes) as backing:
+        manager = laid_out(case, backing)
+        bench = StepBench(manager, rig.executor(manager, backing, limits), trials=1)
+        for shape in _shapes(limits):
+            try:
+                bench.measure(shape)
+            except OutOfMemoryError:
+                continue
+            count += 1
+    rig.release_unused()
+    return count
+
+
+def _shapes(limits: Limits) -> Iterator[StepShape]:
+    """Parts of prompts, alone and beside decodes, and decodes alone, within what tables hold."""
+    from gpu_backend.calibrate import StepShape  # noqa: PLC0415 - only the GPU mode needs it
+
+    for tokens, batch, context in product((0, *CHUNKS), BATCHES, CONTEXTS):
+        shape = StepShape(batch, context if batch else 0, 1 if tokens else 0, tokens)
+        longest = max(context + 4, tokens + 4)
+        if not (tokens or batch) or longest > limits.max_tokens:
+            continue
+        if not batch and context > CONTEXTS[0]:
+            continue
+        if batch + 1 <= limits.max_sequences and shape.computed_tokens <= limits.max_step_tokens:
+            yield shape
