@@ -1,6 +1,6 @@
 """`MacroStepEngine` writes the log of `Engine`, byte for byte, whatever is drawn to break it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Any
@@ -17,14 +17,15 @@ from allocator.spec import CacheGroup, CacheKind, CacheSpec
 from sim.admissions.headroom import Headroom, HeadroomOptions
 from sim.costs.constant import ConstantExecutor
 from sim.costs.roofline import DeviceCosts, ModelCosts, RemapCosts, RooflineExecutor
-from sim.engine import Engine, Wiring
+from sim.engine import Engine, Fleet, Wiring
 from sim.event_log import EventKind, EventLog
 from sim.macro_steps import MacroStepEngine
+from sim.router import ReplicaView, Router
 from sim.scheduler import Scheduler, known_schedulers
 from sim.schedulers.fcfs import FcfsOptions, FcfsScheduler
 from sim.schedulers.vllm import Policy, Switch, VllmSchedulerOptions
 from sim.step import StepExecutor, StepPlan
-from traces.record import Trace
+from traces.record import Request, Trace
 
 GRANULE_BYTES = 256
 STEP_NS = 250_000
@@ -77,15 +78,39 @@ class Case:
     trace: Trace
     num_samples: int
     has_headroom: bool = False
+    num_replicas: int = 1
+
+    def wire(self) -> Wiring:
+        control = Headroom(HeadroomOptions()) if self.has_headroom else None
+        parts = self.new_manager(), self.new_scheduler(), self.executor
+        return Wiring(*parts, self.num_samples, control)
 
     def run(self, engine: type[Engine]) -> EventLog:
-        manager = self.new_manager()
-        control = Headroom(HeadroomOptions()) if self.has_headroom else None
-        scheduler = self.new_scheduler()
-        wiring = Wiring(manager, scheduler, self.executor, self.num_samples, control)
-        log = engine(self.trace, wiring).run()
-        manager.check_integrity()
+        wirings = tuple(self.wire() for _ in range(self.num_replicas))
+        parts = wirings[0] if self.num_replicas == 1 else Fleet(wirings, Curious())
+        log = engine(self.trace, parts).run()
+        for wiring in wirings:
+            wiring.manager.check_integrity()
         return log
+
+
+class Curious(Router):
+    """Looks at all that a router can see, so that whatever differs changes where requests go."""
+
+    name = "curious"
+
+    def __init__(self) -> None:
+        self._num_routed = 0
+
+    def route(self, request: Request, replicas: Sequence[ReplicaView]) -> int:
+        self._num_routed += 1
+        looks = [
+            (r.num_running + r.num_waiting, r.num_waiting, r.num_tokens, r.granted_bytes)
+            for r in replicas
+        ]
+        if request.prompt_tokens % 2:  # somebody gets requests while others are in mid-turn
+            return min(range(len(replicas)), key=looks.__getitem__)
+        return (self._num_routed + sum(map(sum, looks))) % len(replicas)
 
 
 @st.composite
@@ -174,8 +199,9 @@ def cases(draw: st.DrawFn, name: str) -> Case:
     if draw(st.booleans()):
         executor = ConstantExecutor(draw(st.sampled_from([STEP_NS, 333_333, 4 * STEP_NS])))
     num_samples = draw(st.sampled_from([3, 100, 10**6]))
-    trace, has_headroom = draw(traces()), draw(st.booleans())
-    return Case(new_manager, new_scheduler, executor, trace, num_samples, has_headroom)
+    trace, has_headroom, replicas = draw(traces()), draw(st.booleans()), draw(st.integers(1, 4))
+    parts = new_manager, new_scheduler, executor, trace, num_samples, has_headroom
+    return Case(*parts, num_replicas=replicas)
 
 
 @pytest.mark.parametrize("name", known_managers())
@@ -213,6 +239,14 @@ def test_quiet_steps_are_taken_together(name: str) -> None:
     assert exact.to_bytes() == fast.to_bytes()
     assert len(fast.of(EventKind.COMPLETION)) > 0
     assert counted[1].num_plans * 3 < counted[0].num_plans
+
+
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_samples_that_fall_on_ends_of_steps_see_the_next_step(replicas: int) -> None:
+    case = plain_case("avmp", ConstantExecutor(STEP_NS))
+    case = replace(case, num_samples=10**6, num_replicas=replicas)
+    exact, fast = case.run(Engine), case.run(MacroStepEngine)
+    assert exact.table().tolist() == fast.table().tolist()
 
 
 class Measured:
