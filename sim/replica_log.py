@@ -24,7 +24,7 @@ POOL_COLUMNS: dict[EventKind, tuple[int, ...]] = {
 """Where rows name pools: in the log of all, pools are numbered through."""
 
 SUMMED = (EventKind.QUEUE_SAMPLE, EventKind.WASTE_SAMPLE, EventKind.END)
-"""Rows about a replica as a whole: its number is their subject."""
+"""Rows about a replica as a whole: its number is their subject. They come from all at once."""
 
 
 def log_of_replica(log: EventLog, number: int) -> LogWriter:
@@ -91,6 +91,31 @@ def logs_by_replica(log: EventLog) -> list[EventLog]:
         rows[np.isin(rows[:, 1], SUMMED), SUBJECT] = NO_SUBJECT
         logs.append(EventLog.from_table(header, rows))
     return logs
+
+
+def as_one(log: EventLog) -> EventLog:
+    """The log of all replicas as if they were one large one, which is what totals are read from.
+
+    Samples and ends are summed over the replicas, so the peak is the sum of their peaks, whenever
+    each had it; pools of one name count as one; routing is left out.
+    """
+    header = log.header
+    if header.num_replicas == 1:
+        return log
+    table = log.table().copy()
+    num_pools = len(header.pools) // header.num_replicas
+    for kind, columns in POOL_COLUMNS.items():
+        of_kind = table[:, 1] == kind
+        for column in columns:
+            table[of_kind, column] %= num_pools
+    keep = table[:, 1] != EventKind.ROUTED
+    for kind, width in ((EventKind.POOL_SAMPLE, num_pools), *((kind, 1) for kind in SUMMED)):
+        rows = np.flatnonzero(table[:, 1] == kind).reshape(-1, header.num_replicas, width)
+        table[rows[:, 0], A:] = table[rows, A:].sum(axis=1)
+        keep[rows[:, 1:]] = False
+    table[np.isin(table[:, 1], SUMMED), SUBJECT] = NO_SUBJECT
+    whole = replace(header, pools=header.pools[:num_pools], num_replicas=1)
+    return EventLog.from_table(whole, table[keep])
 
 
 def _owners(log: EventLog, table: NDArray[np.int64]) -> NDArray[np.int64]:
