@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from sim.event_log import EventKind
 from sim.metrics.memory import Memory
 from sim.metrics.outcomes import Outcomes
@@ -11,6 +13,8 @@ from sim.metrics.prefixes import Prefixes
 from sim.replica_log import logs_by_replica
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from sim.event_log import EventLog
     from sim.metric import Slo
 
@@ -26,20 +30,20 @@ def figures_by_replica(log: EventLog, slo: Slo, seconds: float) -> dict[str, Any
         seconds: Simulated seconds of the whole run, over which rates are taken.
 
     Returns:
-        `replicas`, a list of figures in order of replica, and `load_imbalance`: by requests, by
-        output tokens, and by sequences in flight as a mean over the samples; 1 is even, the number
-        of replicas the worst, None without any.
+        `replicas`, a list of figures in order of replica, and `load_imbalance`: of requests and
+        of output tokens in all, and of sequences in flight at a sample (whoever is the busiest
+        there); 1 is even, the number of replicas the worst, None without any.
     """
+    logs = logs_by_replica(log)
     replicas = [
-        {"replica": number, **_figures(own, slo, seconds)}
-        for number, own in enumerate(logs_by_replica(log))
+        {"replica": number, **_figures(own, slo, seconds)} for number, own in enumerate(logs)
     ]
-    loads = {
-        "requests": [replica["requests"] for replica in replicas],
-        "output_tokens": [replica["output_tokens"] for replica in replicas],
-        "in_flight": [(r["mean_running"] or 0) + (r["mean_waiting"] or 0) for r in replicas],
+    in_flight = np.stack([own.of(EventKind.QUEUE_SAMPLE)[:, 3:5].sum(axis=1) for own in logs])
+    imbalance = {
+        name: _max_over_mean(np.array([[replica[name]] for replica in replicas]))
+        for name in ("requests", "output_tokens")
     }
-    imbalance = {name: _max_over_mean(load) for name, load in loads.items()}
+    imbalance["in_flight"] = _max_over_mean(in_flight)
     return {"replicas": replicas, "load_imbalance": imbalance}
 
 
@@ -62,5 +66,7 @@ def _figures(log: EventLog, slo: Slo, seconds: float) -> dict[str, Any]:
     }
 
 
-def _max_over_mean(loads: list[float]) -> float | None:
-    return max(loads) * len(loads) / sum(loads) if sum(loads) else None
+def _max_over_mean(loads: NDArray[np.int64]) -> float | None:
+    """Of loads of shape (replicas, moments): the busiest of each moment over the mean."""
+    mean = loads.mean(axis=0).sum()
+    return float(loads.max(axis=0).sum() / mean) if mean else None

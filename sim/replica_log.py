@@ -114,8 +114,20 @@ def as_one(log: EventLog) -> EventLog:
         table[rows[:, 0], A:] = table[rows, A:].sum(axis=1)
         keep[rows[:, 1:]] = False
     table[np.isin(table[:, 1], SUMMED), SUBJECT] = NO_SUBJECT
+    _sum_host_bytes(table, _owners(log, log.table()))
     whole = replace(header, pools=header.pools[:num_pools], num_replicas=1)
     return EventLog.from_table(whole, table[keep])
+
+
+def _sum_host_bytes(table: NDArray[np.int64], owner: NDArray[np.int64]) -> None:
+    """Let rows about swaps say what the hosts of all replicas hold, instead of one's host."""
+    swaps = np.isin(table[:, 1], (EventKind.SWAP_OUT, EventKind.SWAP_IN))
+    held = table[swaps, B]
+    change = np.zeros_like(held)
+    for number in np.unique(owner[swaps]):
+        mine = owner[swaps] == number
+        change[mine] = np.diff(held[mine], prepend=0)
+    table[swaps, B] = np.cumsum(change)
 
 
 def _owners(log: EventLog, table: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -54,7 +54,10 @@ def replicas_html(runs: Sequence[RunResult]) -> str:
 
 def _run_html(run: RunResult) -> str:
     imbalance = _shown("load_imbalance.in_flight", 2)(run.metrics)
-    title = f"{run.allocator}: the busiest has {imbalance} times the mean of sequences in flight"
+    title = (
+        f"{run.allocator}: at a sample the busiest has {imbalance} times the mean of sequences"
+        " in flight"
+    )
     head = (
         f'<tr><th class="group" scope="rowgroup" colspan="{len(COLUMNS) + 1}">'
         f"<span>{escape(title)}</span></th></tr>"

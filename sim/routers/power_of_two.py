@@ -26,7 +26,7 @@ class PowerOfTwoOptions:
 
 
 class PowerOfTwo(Router):
-    """Two different replicas are drawn; fewer requests in flight win, and of equals the first."""
+    """Two different replicas are drawn; fewer requests in flight win, of equals the first drawn."""
 
     name = "power-of-two"
     summary = "the one with fewer requests of two replicas drawn at random"
@@ -39,5 +39,14 @@ class PowerOfTwo(Router):
     def route(self, request: Request, replicas: Sequence[ReplicaView]) -> int:
         """See `Router.route`."""
         del request
-        drawn = self._random.sample(range(len(replicas)), min(2, len(replicas)))
-        return min(drawn, key=lambda n: replicas[n].num_running + replicas[n].num_waiting)
+        first = self._draw(len(replicas))
+        if len(replicas) == 1:
+            return first
+        second = self._draw(len(replicas) - 1)
+        second += second >= first
+        loads = [replicas[n].num_running + replicas[n].num_waiting for n in (first, second)]
+        return second if loads[1] < loads[0] else first
+
+    def _draw(self, count: int) -> int:
+        """A number below a count; `random()` is the one method whose stream never changes."""
+        return int(self._random.random() * count)
