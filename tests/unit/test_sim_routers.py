@@ -9,8 +9,9 @@ from allocator.backing import HostBacking
 from allocator.managers.shared_bytes import SharedBytesManager, SharedBytesOptions
 from allocator.managers.vllm import Caching, VllmManager, VllmOptions
 from allocator.spec import CacheGroup, CacheKind, CacheSpec
+from sim.batch import Batch
 from sim.costs.constant import ConstantExecutor
-from sim.engine import Fleet, Wiring
+from sim.engine import Engine, Fleet, Wiring
 from sim.event_log import EventLog
 from sim.macro_steps import MacroStepEngine
 from sim.metric import Slo, measure
@@ -21,10 +22,10 @@ from sim.routers.prefix_affine import Memory, PrefixAffine, PrefixAffineOptions
 from sim.routers.round_robin import RoundRobin, RoundRobinOptions
 from sim.schedulers.fcfs import FcfsOptions, FcfsScheduler
 from sim.schedulers.vllm import VllmScheduler, VllmSchedulerOptions
+from sim.step import StepPlan
 from traces.record import Request, Trace
 
 SPEC = CacheSpec((CacheGroup("kv", CacheKind.ATTENTION, 1, 64),))
-ROUND_ROBIN = RoundRobin(RoundRobinOptions())
 
 
 @dataclass
@@ -174,3 +175,25 @@ def test_prefix_affinity_finds_what_round_robin_scatters() -> None:
     affine = hit_pct(PrefixAffine(PrefixAffineOptions()))
     assert affine > 1.5 * hit_pct(RoundRobin(RoundRobinOptions()))
     assert affine > 60  # a talk's turns repeat 5/7 of what they say
+
+
+class Lazy(FcfsScheduler):
+    """Never runs anything."""
+
+    def plan(self, batch: Batch) -> StepPlan:
+        del batch
+        return StepPlan()
+
+
+@pytest.mark.parametrize("engine", [Engine, MacroStepEngine])
+def test_a_replica_that_never_runs_what_it_got_is_found_out(engine: type[Engine]) -> None:
+    """It sleeps while another works; nothing that arrives wakes it, so the run would not end."""
+    wirings = []
+    for kind in (Lazy, FcfsScheduler):
+        manager = SharedBytesManager(SPEC, HostBacking(1 << 20, 128), SharedBytesOptions())
+        wirings.append(Wiring(manager, kind(FcfsOptions()), ConstantExecutor(10)))
+    arrival_ns = np.array([0, 50], dtype=np.int64)
+    trace = Trace("two", np.array([4, 4]), np.array([1, 1]), arrival_ns)
+    fleet = Fleet(tuple(wirings), RoundRobin(RoundRobinOptions()))
+    with pytest.raises(RuntimeError, match="runs nothing, yet 1 requests have not ended"):
+        engine(trace, fleet).run()
