@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import simpy
 
+from allocator.prefix.interface import PrefixSharing
 from sim.arrivals import arrivals_of
 from sim.batch import Batch
 from sim.clock import SAMPLE_PRIORITY, STEP_END_PRIORITY, Later
@@ -209,9 +210,18 @@ class Engine:
         for number, pool in enumerate(usage.pools):
             values = (pool.num_live, pool.num_pages)
             self.log.append(now_ns, EventKind.POOL_SAMPLE, number, *values)
+        if isinstance(self._wiring.manager, PrefixSharing):
+            for number, pool in enumerate(usage.pools):
+                values = (pool.num_cached, pool.num_cached_states)
+                self.log.append(now_ns, EventKind.CACHE_SAMPLE, number, *values)
 
     def _record_end(self) -> None:
-        usage = self._wiring.manager.usage()
+        manager = self._wiring.manager
+        usage = manager.usage()
+        if isinstance(manager, PrefixSharing):
+            gone = manager.evictions()
+            counts = (gone.tokens, gone.states, gone.lone_states)
+            self.log.append(int(self.env.now), EventKind.EVICTIONS, NO_SUBJECT, *counts)
         values = (usage.peak_granted_bytes, usage.footprint_bytes)
         self.log.append(int(self.env.now), EventKind.END, NO_SUBJECT, *values)
 

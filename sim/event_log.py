@@ -72,6 +72,10 @@ class EventKind(IntEnum):
     """request, bytes copied to the host, bytes the host then holds, nanoseconds on the link"""
     SWAP_IN = 18
     """request, bytes copied back, bytes the host then holds, nanoseconds on the link"""
+    CACHE_SAMPLE = 24
+    """pool, free pages that keep a text, those that keep a state, -: where prefixes are shared"""
+    EVICTIONS = 25
+    """-, tokens whose KV was evicted in the run, states, those whose KV stayed: likewise"""
 
 
 class Loss(IntEnum):
