@@ -101,13 +101,16 @@ class RadixTree:
         return node, doubles
 
     def leave_state(self, node: Node, slot: int) -> bool:
-        """Keep the state after a node's last token; False if the node has one already."""
+        """Keep the state after a node's last token; False if the node has one already.
+
+        A node that is held has one: it was found by it, or was given it before it was held.
+        """
         if node.state is not None:
             self._states.move_to_end(node)
             return False
         node.state = slot
         self._states[node] = None
-        self.cached_states += not node.state_holders
+        self.cached_states += 1
         return True
 
     def hold(self, node: Node) -> None:
@@ -204,6 +207,8 @@ class RadixTree:
         counted = node.kv_holders == below + node.state_holders
         check(counted and node.state_holders >= 0, "radix tree: holders are miscounted")
         check(self._has_states or node.state is None, "radix tree: a state of a model without any")
+        bare = self._has_states and node.state is None
+        check(not (bare and node.state_holders), "radix tree: a held node has no state")
 
     def _num_pages(self, tokens: int) -> int:
         return tokens // self._page_tokens if self._has_kv else 0
