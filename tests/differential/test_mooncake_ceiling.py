@@ -1,4 +1,4 @@
-"""The radix tree over a real trace: with unlimited memory it finds what the trace's own ids repeat."""
+"""The radix tree over a real trace: with unlimited memory it finds all that its ids repeat."""
 
 from __future__ import annotations
 

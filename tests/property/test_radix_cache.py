@@ -124,7 +124,9 @@ class RadixMachine(RuleBasedStateMachine):
             assert (prefix.tokens, prefix.tokens + prefix.stateless_tokens) == (found, depth)
         assert prefix.tokens <= found
         assert prefix.tokens + prefix.stateless_tokens <= depth
-        assert not prefix.tokens or not self.has_states or tuple(text[: prefix.tokens]) in self.states
+        assert (
+            not prefix.tokens or not self.has_states or tuple(text[: prefix.tokens]) in self.states
+        )
         tokens = min(prefix.tokens + chunk, len(text))
         terms = Terms(room_tokens=len(text) if whole else 0, prefix=prefix)
         before = pickle.dumps(self.manager)
@@ -225,9 +227,7 @@ class RadixMachine(RuleBasedStateMachine):
 
 @pytest.mark.parametrize("num_granules", [14, 40, 600])
 @pytest.mark.parametrize("design", DESIGNS.values(), ids=list(DESIGNS))
-def test_any_calls_in_any_order(
-    design: tuple[CacheSpec, SglangOptions], num_granules: int
-) -> None:
+def test_any_calls_in_any_order(design: tuple[CacheSpec, SglangOptions], num_granules: int) -> None:
     class Machine(RadixMachine):
         def __init__(self) -> None:
             super().__init__(*design, num_granules)
