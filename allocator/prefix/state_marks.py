@@ -7,13 +7,11 @@ from typing import Protocol
 
 
 class StateMarks(Protocol):
-    """Says which of a sequence's states is kept.
+    """Says which of a sequence's states is kept."""
 
-    Attributes:
-        num_tracked: Slots that a sequence holds beside its own, for states that may be kept.
-    """
-
-    num_tracked: int
+    @property
+    def num_tracked(self) -> int:
+        """Slots that a sequence holds beside its own, for states that may be kept."""
 
     def of_chunk(self, start: int, end: int, fork: int) -> int:
         """Tokens up to which a text is kept after a chunk; 0 if nothing is.

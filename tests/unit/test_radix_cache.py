@@ -1,9 +1,8 @@
 """`sglang:radix=on`, rule by rule: what is found, shared, copied, left and evicted."""
-# ruff: noqa: SLF001 - the last tests write where no caller may
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -13,9 +12,6 @@ from allocator.managers.sglang import Radix, SglangManager, SglangOptions, Strat
 from allocator.prefix.content import Content
 from allocator.prefix.radix_cache import RadixCache
 from allocator.spec import CacheGroup, CacheKind, CacheSpec
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 KV = CacheGroup("kv", CacheKind.ATTENTION, 1, 16)
 SSM = CacheGroup("ssm", CacheKind.STATE, 1, 64)
@@ -32,7 +28,7 @@ def cache(spec: CacheSpec, tokens: int, slots: int = 0, **options: Any) -> Radix
     manager = SglangManager.build(spec, backing, chosen)
     assert isinstance(manager, RadixCache)
     sizes = [pool.num_pages for pool in manager.usage().pools]
-    assert sizes == ([tokens, slots] if slots else [tokens // manager._page_tokens])
+    assert sizes == ([tokens, slots] if slots else [tokens])
     return manager
 
 
@@ -272,39 +268,3 @@ def test_extra_buffer_keeps_an_output_up_to_the_last_interval() -> None:
 def test_impossible_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SglangOptions(radix=Radix.ON, **options)
-
-
-def _first(manager: RadixCache) -> Any:  # noqa: ANN401 - a node to damage
-    return next(node for node in manager._tree.nodes() if node.kv_holders)
-
-
-DAMAGE: dict[str, Callable[[RadixCache], object]] = {
-    "a holder too many": lambda m: setattr(_first(m), "kv_holders", 9),
-    "a state holder too many": lambda m: setattr(_first(m), "state_holders", 9),
-    "a node that nobody holds": lambda m: m._tree.hold(next(iter(m._tree.nodes()))),
-    "a page lost": lambda m: _first(m).pages.pop(),
-    "a state lost": lambda m: setattr(_first(m), "state", None),
-    "a state twice": lambda m: m._held[1].slots.__setitem__(0, _first(m).state),
-    "an edge too long": lambda m: setattr(_first(m), "tokens", 99),
-    "tokens miscounted": lambda m: setattr(m._tree, "held_tokens", 1),
-    "cached tokens miscounted": lambda m: setattr(m._tree, "cached_tokens", 1),
-    "cached states miscounted": lambda m: setattr(m._tree, "cached_states", 9),
-    "a leaf forgotten": lambda m: m._tree._leaves._heap.clear(),
-    "own tokens miscounted": lambda m: setattr(m, "_own_tokens", 0),
-    "a shared token too many": lambda m: setattr(m._held[1], "kept_tokens", 3),
-    "the peak too low": lambda m: setattr(m._pools, "peak_granted_bytes", 0),
-    "a page free that is not": lambda m: m._pools._kv._free.add(m._held[1].own_pages[0][0], 1),
-    "two nodes used at once": lambda m: [setattr(node, "used", 5) for node in m._tree.nodes()],
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
-def test_damage_is_noticed(damage: Callable[[RadixCache], object]) -> None:
-    manager = cache(HYBRID, 64, 12)
-    leave(manager, 0, (B, 4))
-    enter(manager, 1, (A, 6), (C, 2))
-    manager.keep(1, 6)
-    manager.check_integrity()
-    damage(manager)
-    with pytest.raises(AssertionError):
-        manager.check_integrity()
