@@ -157,7 +157,8 @@ class Batch:
             self._record(EventKind.SWAP_IN, head, *self.preemption.resume(head))
         if terms.prefix is not None and terms.prefix.tokens:
             head.computed_tokens = terms.prefix.tokens
-            self._record(EventKind.PREFIX_HIT, head, head.computed_tokens, head.target_tokens)
+            values = (head.computed_tokens, head.target_tokens, head.preemptions)
+            self._record(EventKind.PREFIX_HIT, head, *values)
         return head
 
     def extend(self, sequence: Sequence, tokens: int = 1) -> bool:

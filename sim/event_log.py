@@ -63,7 +63,7 @@ class EventKind(IntEnum):
     END = 13
     """-, peak of granted bytes, footprint in bytes, -"""
     PREFIX_HIT = 14
-    """request, tokens whose pages were found at its admission, tokens to compute in all, -"""
+    """request, tokens whose pages were found when it entered, tokens in all, earlier preemptions"""
     EVICTION = 15
     """request, pool, pages lost, request that asked: the open loop of the paper only"""
     FREED_BY_OTHER = 16

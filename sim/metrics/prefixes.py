@@ -15,6 +15,8 @@ PERCENT = 100.0
 class Prefixes(Metric):
     """Prompt tokens that were found instead of computed, recomputed prompts included.
 
+    What victims of preemption find is mostly their own: `victims_tokens` of those found.
+
     Pages that nobody holds but that keep a text are free to be evicted; their share of the budget
     is a mean over time, as waste is. Evictions are all of the run's.
     """
@@ -23,11 +25,12 @@ class Prefixes(Metric):
 
     def measure(self, log: EventLog, slo: Slo) -> dict[str, Any]:  # noqa: ARG002
         """See `Metric.measure`; the share is of all prompt tokens, found or computed."""
-        found = int(log.of(EventKind.PREFIX_HIT)[:, 3].sum())
+        hits = log.of(EventKind.PREFIX_HIT)
+        found, again = int(hits[:, 3].sum()), int(hits[hits[:, 5] > 0, 3].sum())
         computed = int(log.of(EventKind.CHUNK)[:, 3].sum())
         share_pct = PERCENT * found / (found + computed) if found + computed else None
         return {
-            "prefix_hits": {"tokens": found, "pct": share_pct},
+            "prefix_hits": {"tokens": found, "pct": share_pct, "victims_tokens": again},
             "prefix_cache": _kept(log) | _evicted(log),
         }
 

@@ -87,6 +87,7 @@ def test_each_turn_finds_the_one_before_while_memory_lasts() -> None:
     figures = Prefixes().measure(log, Slo())
     found = NUM_TALKS * sum(8 * turn for turn in range(1, NUM_TURNS))
     assert figures["prefix_hits"]["tokens"] == found
+    assert figures["prefix_hits"]["victims_tokens"] == 0
     cache = figures["prefix_cache"]
     assert cache["evicted_tokens"] == cache["evicted_states"] == cache["evicted_lone_states"] == 0
     assert 0 < cache["cached_states_pct"] < cache["cached_pct"] < 100
@@ -102,6 +103,19 @@ def test_pressure_shows_as_evictions(design: Any, granules: int, scheduler: str)
     cache = figures["prefix_cache"]
     assert cache["evicted_tokens"] > 0
     assert cache["evicted_states"] >= cache["evicted_lone_states"] > 0
+
+
+def test_what_victims_find_is_told_apart() -> None:
+    """Blocks for one request or two: victims find their own again."""
+    log, _ = run(CACHING, 24, "vllm", Engine)
+    rows = log.table()
+    entered = {(row[0], row[2]): row[4] for row in rows[rows[:, 1] == EventKind.ADMISSION].tolist()}
+    hits = rows[rows[:, 1] == EventKind.PREFIX_HIT].tolist()
+    assert all(row[5] == entered[row[0], row[2]] for row in hits)
+    figures = Prefixes().measure(log, Slo())["prefix_hits"]
+    victims = sum(row[3] for row in hits if row[5])
+    assert figures["victims_tokens"] == victims
+    assert 0 < victims <= figures["tokens"]
 
 
 def test_what_is_cached_is_a_mean_over_time_of_the_samples() -> None:
