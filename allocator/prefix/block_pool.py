@@ -6,6 +6,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from allocator.integrity import check
+from allocator.interface import PoolUsage
 from allocator.prefix.block_index import BlockIndex
 from allocator.prefix.interface import Evictions
 
@@ -47,10 +48,10 @@ class BlockPool:
         """Blocks that somebody holds."""
         return self.num_blocks - self.num_free
 
-    @property
-    def num_kept(self) -> int:
-        """Free blocks that keep a text."""
-        return len(self._kept)
+    def usage(self, block_bytes: int) -> PoolUsage:
+        """The pool at this moment, with so many bytes a block."""
+        counts = self.num_blocks, self.num_live, len(self._kept), self.num_kept_states
+        return PoolUsage("blocks", block_bytes, *counts)
 
     def evictions(self, block_tokens: int) -> Evictions:
         """What was evicted since the start, with so many tokens a block."""

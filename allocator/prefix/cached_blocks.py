@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING
 
 from allocator.handle import HandleLayout
 from allocator.integrity import check
-from allocator.interface import (
-    NO_TERMS,
-    UNBOUNDED_TOKENS,
-    OutOfMemoryError,
-    PoolUsage,
-    Terms,
-    Usage,
-)
+from allocator.interface import NO_TERMS, UNBOUNDED_TOKENS, OutOfMemoryError, Terms, Usage
 from allocator.page_table import PageTable
 from allocator.prefix.block_layout import BlockLayout
 from allocator.prefix.block_pool import BlockPool
@@ -174,15 +167,15 @@ class CachedBlocks(PrefixSharing):
 
     def usage(self) -> Usage:
         """See `CacheManager.usage`; free blocks count as free whatever text they keep."""
-        size, budget, pool = self._layout.block_bytes, self.backing.num_granules, self._pool
-        counts = pool.num_blocks, pool.num_live, pool.num_kept, pool.num_kept_states
+        pool = self._pool.usage(self._layout.block_bytes)
+        budget_bytes = self.backing.num_granules * self.backing.granule_bytes
         return Usage(
-            budget_bytes=budget * self.backing.granule_bytes,
-            footprint_bytes=budget * self.backing.granule_bytes,
-            pools=(PoolUsage("blocks", size, *counts),),
+            budget_bytes=budget_bytes,
+            footprint_bytes=budget_bytes,
+            pools=(pool,),
             needed_bytes=self._needed_bytes(),
             reserve_bytes=0,
-            peak_granted_bytes=self._peak_live * size,
+            peak_granted_bytes=self._peak_live * pool.page_bytes,
         )
 
     def check_integrity(self) -> None:

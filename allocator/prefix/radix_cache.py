@@ -102,9 +102,7 @@ class RadixCache(PrefixSharing):
         if tokens < 0:
             raise ValueError("a sequence does not shrink")
         missing = ((held, self._missing_blocks(held, held.tokens + tokens)) for held in batch)
-        growing = [(held, blocks) for held, blocks in missing if blocks > 0]
-        self._pools.check_room(sum(blocks for _, blocks in growing))
-        self._grow(growing)
+        self._grow([(held, blocks) for held, blocks in missing if blocks > 0])
         for held in batch:
             held.tokens += tokens
         self._own_tokens += tokens * len(batch)
@@ -116,14 +114,11 @@ class RadixCache(PrefixSharing):
 
     def growth_blocks(self) -> int:
         """Blocks that running sequences can gain while nothing is evicted."""
-        pools = self._pools
-        return pools.num_unused_pages if pools.layout.has_kv else UNBOUNDED_TOKENS
+        return self._pools.num_unused_pages
 
     def grow_in_rounds(self, rounds: Sequence[Sequence[tuple[int, Held]]]) -> None:
         """Give (sequence, what it holds) a block each, round by round, or raise."""
-        growing = [(held, 1) for members in rounds for _, held in members]
-        self._pools.check_room(len(growing))
-        self._grow(growing)
+        self._grow([(held, 1) for members in rounds for _, held in members])
 
     def count_tokens(self, tokens: int) -> None:
         """So many tokens more have room, by a cohort."""
@@ -205,8 +200,9 @@ class RadixCache(PrefixSharing):
         check(holders.keys() <= {self._tree.root}, "a sequence holds a node that is gone")
         own = sum(held.tokens - held.kept_tokens for held in self._held.values())
         check(own == self._own_tokens, "tokens beside the tree are miscounted")
-        check(self.usage().internal_waste_bytes >= 0, "sequences need more than they hold")
-        check(self.usage().external_waste_bytes >= 0, "pages lie outside the budget")
+        usage = self.usage()
+        check(usage.internal_waste_bytes >= 0, "sequences need more than they hold")
+        check(usage.external_waste_bytes >= 0, "pages lie outside the budget")
 
     def _check_held(self, held: RadixHeld) -> None:
         size = self._page_tokens
@@ -259,8 +255,9 @@ class RadixCache(PrefixSharing):
         return ceil_div(tokens - held.room_tokens, self._page_tokens)
 
     def _grow(self, growing: Sequence[tuple[Held, int]]) -> None:
-        """Give (what a sequence holds, blocks) their blocks, in order; there is room."""
+        """Give (what a sequence holds, blocks) their blocks, in order, or raise."""
         total = sum(blocks for _, blocks in growing)
+        self._pools.check_room(total)
         if self._pools.layout.has_kv:
             shares = [(held.entries[0], blocks) for held, blocks in growing]
             deal_runs(self._pools.take_pages(total), shares)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from allocator.handle import HandleLayout
 from allocator.integrity import check
-from allocator.interface import OutOfMemoryError, PoolUsage
+from allocator.interface import UNBOUNDED_TOKENS, OutOfMemoryError, PoolUsage
 from allocator.page_table import PageTable
 from allocator.prefix.named_pages import NamedPages
 from allocator.prefix.radix_tree import RadixTree
@@ -87,8 +87,8 @@ class RadixPools:
 
     @property
     def num_unused_pages(self) -> int:
-        """KV pages that nobody has, not even the tree."""
-        return self._kv.num_free
+        """KV pages that nobody has, not even the tree; as many as you like without attention."""
+        return self._kv.num_free if self.layout.has_kv else UNBOUNDED_TOKENS
 
     @property
     def num_live_pages(self) -> int:
