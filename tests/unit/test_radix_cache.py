@@ -165,6 +165,17 @@ def test_an_inner_node_that_loses_its_state_keeps_its_kv_and_a_leaf_goes() -> No
     assert manager.evictions().tokens == 8
 
 
+def test_of_states_the_one_unused_for_longest_goes() -> None:
+    manager = cache(HYBRID, 64, 4)
+    leave(manager, 0, (A, 4))
+    leave(manager, 1, (B, 4))
+    assert enter(manager, 2, (A, 4), (C, 1)) == 4
+    manager.release(2)
+    for number in range(3, 6):
+        enter(manager, number, (10 + number, 1))
+    assert [found(manager, (text, 4)) for text in (A, B)] == [(4, 0), (0, 0)]
+
+
 def test_the_state_that_was_found_needs_a_slot_beside_the_copy() -> None:
     manager = cache(HYBRID, 64, 3)
     leave(manager, 0, (A, 4))
