@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from allocator.prefix.interface import PrefixSharing
 from sim.batch import Batch
 from sim.clock import STEP_END_PRIORITY, Later
 from sim.event_log import NO_SUBJECT, EventKind
@@ -147,10 +148,19 @@ class Replica:
         for number, pool in enumerate(usage.pools):
             values = (pool.num_live, pool.num_pages)
             self._log.append(now_ns, EventKind.POOL_SAMPLE, number, *values)
+        if self.batch.shares_prefixes:
+            for number, pool in enumerate(usage.pools):
+                values = (pool.num_cached, pool.num_cached_states)
+                self._log.append(now_ns, EventKind.CACHE_SAMPLE, number, *values)
 
     def record_end(self) -> None:
         """Log what the run has come to."""
-        usage = self._wiring.manager.usage()
+        manager = self._wiring.manager
+        usage = manager.usage()
+        if isinstance(manager, PrefixSharing):
+            gone = manager.evictions()
+            counts = (gone.tokens, gone.states, gone.lone_states)
+            self._log.append(self._clock.now_ns, EventKind.EVICTIONS, NO_SUBJECT, *counts)
         values = (usage.peak_granted_bytes, usage.footprint_bytes)
         self._log.append(self._clock.now_ns, EventKind.END, NO_SUBJECT, *values)
 
