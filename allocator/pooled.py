@@ -127,6 +127,11 @@ class PooledManager(CacheManager):
                 return tuple(self._table.handles(pool, entries))
         raise KeyError(group)
 
+    @property
+    def paging(self) -> tuple[PageTable, Sequence[tuple[int, PageShape, bool]]]:
+        """What handles mean, and how each group is cut into pages: a device keeps a copy."""
+        return self._table, self._cuts
+
     def usage(self) -> Usage:
         """See `CacheManager.usage`."""
         granule = self.backing.granule_bytes

@@ -1,0 +1,105 @@
+"""The decoder says what `transformers` says, while its pages move, and sequences come and go."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+
+from allocator.managers.avmp import AvmpManager, AvmpOptions
+from allocator.spec import Granularity
+from gpu_backend.decoder import Decoder
+from gpu_backend.executor import DeviceExecutor
+from gpu_backend.kernels.reference import TorchKernels
+from gpu_backend.sequence_tables import Limits
+from sim.engine import Engine, Wiring
+from sim.event_log import EventKind
+from sim.schedulers.fcfs import FcfsOptions, FcfsScheduler
+from tests.gpu.byte_backing import ByteBacking
+from traces.record import Trace
+
+if TYPE_CHECKING:
+    from gpu_backend.decoder import Caches, Ragged
+    from sim.step import StepPlan
+
+pytest.importorskip("transformers", reason="transformers is not installed")
+
+from tests.gpu.transformers_models import ORACLES, Oracle  # noqa: E402 - only with transformers
+
+torch.set_num_threads(1)
+
+TOLERANCE = 2e-5
+"""float32 arithmetic through some ten blocks in another order of operations."""
+
+PROMPTS, OUTPUTS = (30, 7, 22, 3, 41, 12), (65, 9, 20, 66, 30, 12)
+NUM_REQUESTS = len(PROMPTS)
+GRANULE = 1024
+
+
+class Watched(Decoder):
+    """Keeps the logits of the last step."""
+
+    def logits(self, ragged: Ragged, caches: Caches) -> torch.Tensor:
+        self.last = super().logits(ragged, caches).clone()
+        return self.last
+
+
+class Watch:
+    """An executor that keeps the logits of every token made."""
+
+    def __init__(self, executor: DeviceExecutor, decoder: Watched) -> None:
+        self._executor = executor
+        self._decoder = decoder
+        self.logits: dict[int, list[torch.Tensor]] = defaultdict(list)
+
+    def execute(self, plan: StepPlan) -> int:
+        duration_ns = self._executor.execute(plan)
+        ends = [c.sequence for c in plan.chunks if c.sequence.owed_tokens == c.tokens]
+        for sequence, row in zip([*plan.decodes, *ends], self._decoder.last, strict=True):
+            self.logits[sequence.request_id].append(row)
+        return min(duration_ns, 10**6)
+
+
+def trace() -> Trace:
+    lengths = (np.array(column, dtype=np.int64) for column in (PROMPTS, OUTPUTS))
+    return Trace("burst", *lengths, np.zeros(NUM_REQUESTS, np.int64))
+
+
+def run(oracle: Oracle, granularity: Granularity) -> tuple[Engine, Watch, DeviceExecutor, ByteBacking]:
+    spec = oracle.shape.cache_spec()
+    hybrid = oracle.shape.state is not None
+    most = 100
+    budget = 130 * spec.bytes_per_token() + 42 * spec.bytes_per_sequence() // 10
+    backing = ByteBacking(budget, GRANULE)
+    options = AvmpOptions(granularity=granularity, unit=1, batch=4, state_ratio=0.7 if hybrid else 0.5)
+    manager = AvmpManager(spec, backing, options)
+    decoder = Watched(oracle.shape, oracle.weights, TorchKernels())
+    executor = DeviceExecutor(decoder, manager, backing, Limits(16, most, 64))
+    watch = Watch(executor, decoder)
+    scheduler = FcfsScheduler(FcfsOptions(max_seqs=8, max_batched_tokens=24))
+    engine = Engine(trace(), Wiring(manager, scheduler, watch))
+    return engine, watch, executor, backing
+
+
+@pytest.mark.parametrize("granularity", Granularity)
+@pytest.mark.parametrize("name", ORACLES)
+def test_logits_are_those_of_transformers(name: str, granularity: Granularity) -> None:
+    oracle = ORACLES[name]()
+    engine, watch, executor, backing = run(oracle, granularity)
+    log = engine.run()
+    assert len(log.of(EventKind.COMPLETION)) == NUM_REQUESTS
+    assert len(log.of(EventKind.PREEMPTION)), "nobody had to recompute"
+    if oracle.shape.state is not None:
+        assert len(log.of(EventKind.MIGRATION)), "no capacity moved"
+        assert backing.counters().copied_bytes, "no page moved"
+    for request in range(NUM_REQUESTS):
+        prompt, text = PROMPTS[request], executor.texts.text(request)
+        assert len(text) == prompt + OUTPUTS[request]
+        with torch.no_grad():
+            expected = oracle.model(torch.tensor(text[None, :-1].tolist())).logits[0, prompt - 1 :]
+        found = torch.stack(watch.logits[request])
+        assert found.shape == expected.shape
+        assert float((found - expected).norm() / expected.norm()) < TOLERANCE
