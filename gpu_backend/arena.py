@@ -46,9 +46,7 @@ class Arena:
         self._places.append(np.arange(first, first + len(values), dtype=np.int32))
         self._values.append(values)
 
-    def write_at(
-        self, section: str, places: NDArray[np.int32], values: NDArray[np.int32]
-    ) -> None:
+    def write_at(self, section: str, places: NDArray[np.int32], values: NDArray[np.int32]) -> None:
         """Note words that go to places of a section; no place twice in a batch."""
         self._places.append(places + np.int32(self._first[section]))
         self._values.append(values)

@@ -111,9 +111,7 @@ class Decoder:
         return functional.linear(active, weights.down)
 
 
-def _parts(
-    ragged: Ragged, one: Advance, many: Advance
-) -> list[tuple[Segments, Advance]]:
+def _parts(ragged: Ragged, one: Advance, many: Advance) -> list[tuple[Segments, Advance]]:
     """Segments that there are, each kind with its kernel."""
     parts = ((ragged.decodes, one), (ragged.chunks, many))
     return [(segments, kernel) for segments, kernel in parts if segments is not None]

@@ -10,22 +10,37 @@ from gpu_backend.kernels.views import KvLayer, Pages, StateLayer
 from gpu_backend.sequence_tables import PagedManager, handles_name, page_of_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import torch
 
     from allocator.demand import GroupCut
-    from allocator.interface import Usage
     from allocator.spec import CacheGroup
     from gpu_backend.arena import Arena
     from gpu_backend.decoder_shape import DecoderShape
 
 
+class SizedPool(Protocol):
+    """A pool that says how large its pages are."""
+
+    @property
+    def page_bytes(self) -> int:
+        """Bytes of a page."""
+
+
+class SizedPools(Protocol):
+    """Where the bytes of a budget are."""
+
+    @property
+    def pools(self) -> Sequence[SizedPool]:
+        """The pools, in order of pool number."""
+
+
 class SizedManager(PagedManager, Protocol):
     """A manager that also says how large its pages are."""
 
-    def usage(self) -> Usage:
-        """Its pools, in order of pool number."""
+    def usage(self) -> SizedPools:
+        """Where every byte of the budget is now."""
 
 
 class Slabs(Protocol):
@@ -74,7 +89,9 @@ class CacheLayout:
                     state.append(StateLayer(pages, handles, offset, shape.state))
         return Caches(kv, state)
 
-    def _layers(self, group: CacheGroup, cut: GroupCut) -> Iterator[tuple[Pages, torch.Tensor, int]]:
+    def _layers(
+        self, group: CacheGroup, cut: GroupCut
+    ) -> Iterator[tuple[Pages, torch.Tensor, int]]:
         """Pages, handles and offset of each layer: a page of its own, or a part of a shared one."""
         pool, shape, is_state = cut
         handles = self._arena.sections[handles_name(group.name)]

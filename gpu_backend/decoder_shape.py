@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+import torch
+
 from allocator.spec import CacheGroup, CacheKind, CacheSpec
 
 if TYPE_CHECKING:
-    import torch
-
     from gpu_backend.kernels.views import KvShape, StateShape
+
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+"""Types by the names that models give them."""
 
 ATTENTION_GROUP = "attention"
 STATE_GROUP = "state"
@@ -88,9 +91,7 @@ class DecoderShape:
             groups.append(CacheGroup(ATTENTION_GROUP, kind, layers, kv.token_bytes))
         if self.state is not None:
             layers = self.count(BlockKind.STATE)
-            groups.append(
-                CacheGroup(STATE_GROUP, CacheKind.STATE, layers, self.state.size_bytes)
-            )
+            groups.append(CacheGroup(STATE_GROUP, CacheKind.STATE, layers, self.state.size_bytes))
         return CacheSpec(tuple(groups), kv.page_tokens)
 
 
@@ -108,13 +109,10 @@ def in_order(mixers: tuple[int, int], mlps: int) -> tuple[BlockKind, ...]:
     return _spread(BlockKind.MLP, mlps, spread)
 
 
-def _spread(
-    kind: BlockKind, count: int, others: tuple[BlockKind, ...]
-) -> tuple[BlockKind, ...]:
+def _spread(kind: BlockKind, count: int, others: tuple[BlockKind, ...]) -> tuple[BlockKind, ...]:
     """Blocks of a kind put behind others, evenly."""
     total = count + len(others)
     left = iter(others)
     return tuple(
-        kind if (i + 1) * count // total > i * count // total else next(left)
-        for i in range(total)
+        kind if (i + 1) * count // total > i * count // total else next(left) for i in range(total)
     )

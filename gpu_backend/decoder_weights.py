@@ -10,6 +10,8 @@ import torch
 from gpu_backend.decoder_shape import BlockKind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gpu_backend.decoder_shape import DecoderShape
     from gpu_backend.kernels.views import StateShape
 
@@ -86,7 +88,7 @@ class RandomWeights:
     def decoder(self) -> DecoderWeights:
         """All weights."""
         shape = self._shape
-        makers = {
+        makers: dict[BlockKind, Callable[[], BlockWeights]] = {
             BlockKind.ATTENTION: self._attention,
             BlockKind.STATE: self._state,
             BlockKind.MLP: self._mlp,

@@ -14,6 +14,7 @@ from gpu_backend.executor_clock import CudaClock, HostClock
 from gpu_backend.executor_inputs import StepInputs, input_shapes
 from gpu_backend.executor_texts import Texts
 from gpu_backend.graphs import DecodeGraphs
+from gpu_backend.kernels.pages import WORD_BYTES
 from gpu_backend.sequence_tables import SequenceTables, table_shapes
 
 if TYPE_CHECKING:
@@ -75,9 +76,12 @@ class DeviceExecutor:
         self._graphs = DecodeGraphs(self._run_decodes, most) if on_cuda else None
         self.last = StepTimes(0, 0, 0)
 
-    @torch.inference_mode()
     def execute(self, plan: StepPlan) -> int:
         """See `StepExecutor.execute`."""
+        with torch.inference_mode():
+            return self._execute(plan)
+
+    def _execute(self, plan: StepPlan) -> int:
         started_ns = time.perf_counter_ns()
         graph = self._graph_for(plan)
         self._tables.note_moves()
@@ -92,7 +96,7 @@ class DeviceExecutor:
         count = len(size.telling)
         self._told[:count].copy_(self._next[:count], non_blocking=True)
         device_ns = self._clock.stop()
-        self.last = StepTimes(device_ns, host_ns, words * self._told.itemsize // 2)
+        self.last = StepTimes(device_ns, host_ns, words * WORD_BYTES)
         for sequence, token in zip(size.telling, self._told[:count].tolist(), strict=True):
             self.texts.append(sequence, token)
         return device_ns

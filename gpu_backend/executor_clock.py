@@ -50,4 +50,5 @@ class CudaClock:
         first, last = self._events
         last.record()
         last.synchronize()
-        return max(1, round(first.elapsed_time(last) * NS_PER_MS))
+        elapsed_ms: float = first.elapsed_time(last)
+        return max(1, round(elapsed_ms * NS_PER_MS))

@@ -96,12 +96,12 @@ class StepInputs:
     def _segments(self, kind: str, count: int, most: tuple[int, int]) -> Segments | None:
         if not count:
             return None
-        columns = (self._arena.sections[f"{kind}, {name}"][:count] for name in _COLUMNS)
-        return Segments(*columns, *most)
+        rows, starts, lengths, contexts = (
+            self._arena.sections[f"{kind}, {name}"][:count] for name in _COLUMNS
+        )
+        return Segments(rows, starts, lengths, contexts, *most)
 
-    def _write_decodes(
-        self, decodes: Listed[Sequence], contexts: Listed[int], padded: int
-    ) -> None:
+    def _write_decodes(self, decodes: Listed[Sequence], contexts: Listed[int], padded: int) -> None:
         if not decodes:
             return
         tokens = [

@@ -77,7 +77,7 @@ class Kernels(Protocol):
         """RMS norm of x silu(gate) within each of the groups of a row."""
 
     def gated_silu(self, x: torch.Tensor) -> torch.Tensor:
-        """silu(first half of each row) x second half."""
+        """SiLU of the first half of each row, times its second half."""
 
     def squared_relu(self, x: torch.Tensor) -> torch.Tensor:
         """max(x, 0)^2."""
@@ -107,7 +107,7 @@ class Kernels(Protocol):
     def convolve(
         self, inputs: ConvInputs, layer: StateLayer, segments: Segments, out: torch.Tensor
     ) -> None:
-        """silu of the causal convolution, shape (tokens, channels); keeps the last inputs."""
+        """SiLU of the causal convolution, shape (tokens, channels); keeps the last inputs."""
 
     def update_state(
         self, inputs: SsmInputs, layer: StateLayer, segments: Segments, out: torch.Tensor

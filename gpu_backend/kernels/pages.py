@@ -80,6 +80,6 @@ def _kernels(tensor: torch.Tensor) -> ModuleType | None:
     """The Triton kernels where they run natively."""
     if not tensor.is_cuda:
         return None
-    from gpu_backend.kernels import triton_pages  # noqa: PLC0415 - there may be no triton
+    from gpu_backend.kernels.device import pages  # noqa: PLC0415 - there may be no triton
 
-    return triton_pages
+    return pages

@@ -144,7 +144,7 @@ class TorchKernels:
     def _split(
         self, inputs: SsmInputs, layer: StateLayer, at: torch.Tensor
     ) -> tuple[torch.Tensor, ...]:
-        """x (tokens, heads, head_dim); B, C (tokens, heads, state_size); dt, decay; d (heads,)."""
+        """Inputs of tokens by head: x, B, C (tokens, heads, ...), dt and decay; d (heads,)."""
         shape = layer.shape
         of_groups = shape.groups * shape.state_size
         mixed = inputs.mixed[at].to(self._compute)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from allocator.spec import PAGE_ALIGNMENT_BYTES
+
 if TYPE_CHECKING:
     import torch
+
+
+def item_bytes(dtype: torch.dtype) -> int:
+    """Bytes of an element."""
+    return int(dtype.itemsize)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +32,10 @@ class Pages:
     page_bytes: int
     page_of: torch.Tensor
     index_mask: int
+
+    def alignment(self, offset_bytes: int, itemsize: int) -> int:
+        """Elements on a multiple of which a part at an offset starts in every page: a vector's."""
+        return math.gcd(self.page_bytes, offset_bytes, PAGE_ALIGNMENT_BYTES) // itemsize
 
     def of(self, handles: torch.Tensor) -> torch.Tensor:
         """Pages that handles (int32, any shape) name; int32, same shape."""
@@ -53,7 +65,7 @@ class KvShape:
     @property
     def token_bytes(self) -> int:
         """Bytes of one token."""
-        return 2 * self.kv_heads * self.head_dim * self.dtype.itemsize
+        return 2 * self.kv_heads * self.head_dim * item_bytes(self.dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +120,14 @@ class StateShape:
     @property
     def recurrent_bytes(self) -> int:
         """Bytes of the recurrent state."""
-        return self.inner_size * self.state_size * self.dtype.itemsize
+        return self.inner_size * self.state_size * item_bytes(self.dtype)
 
     @property
     def size_bytes(self) -> int:
         """Bytes of a layer's whole state."""
-        return self.recurrent_bytes + (self.conv_width - 1) * self.channels * self.conv_dtype.itemsize
+        return self.recurrent_bytes + (self.conv_width - 1) * self.channels * item_bytes(
+            self.conv_dtype
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +184,7 @@ class Segments:
     max_tokens: int
 
     def __len__(self) -> int:
-        return self.rows.numel()
+        return int(self.rows.numel())
 
     def listed(self) -> list[tuple[int, int, int, int]]:
         """(row, start, length, context) of each segment with tokens; waits for the device."""

@@ -34,16 +34,10 @@ class Case:
         return sum(length for length, _ in self.segments)
 
     def runs(self) -> Segments:
-        """The segments one after another, sequences in backward order of rows, row 0 unused."""
-        lengths = [length for length, _ in self.segments]
-        starts = [sum(lengths[:i]) for i in range(len(lengths))]
-        rows = list(range(len(lengths), 0, -1))
-        columns = (rows, starts, lengths, [context for _, context in self.segments])
-        return Segments(
-            *(torch.tensor(c, dtype=torch.int32, device=self.device) for c in columns),
-            max_length=max(lengths),
-            max_tokens=max(map(sum, self.segments)),
-        )
+        """The segments one after another."""
+        rows, starts, lengths, contexts = self.columns()
+        most = max(length for length, _ in self.segments), max(map(sum, self.segments))
+        return Segments(rows, starts, lengths, contexts, *most)
 
     def pages(self, num_pages: int, page_bytes: int) -> tuple[Pages, torch.Tensor]:
         """Pages full of random numbers, and a handle of each, in no order."""
@@ -62,7 +56,27 @@ class Case:
         blocks = max(-(-sum(segment) // shape.page_tokens) for segment in self.segments)
         layer_bytes = shape.page_tokens * shape.token_bytes
         pages, handles = self.pages(rows * blocks, layers_in_page * layer_bytes + 16)
-        return KvLayer(pages, handles.view(rows, blocks), (layers_in_page - 1) * layer_bytes, shape)
+        offset_bytes = (layers_in_page - 1) * layer_bytes
+        layer = KvLayer(pages, handles.view(rows, blocks), offset_bytes, shape)
+        self._spoil(layer)
+        return layer
+
+    def _spoil(self, layer: KvLayer) -> None:
+        """Places of tokens that a sequence does not have may hold anything: here NaN."""
+        view, tokens = layer.view(), layer.shape.page_tokens
+        for row, _, length, context in zip(*(c.tolist() for c in self.columns()), strict=True):
+            pages = layer.pages.of(layer.handles[row]).long()
+            held = torch.arange(len(pages) * tokens, device=self.device) < length + context
+            spoilt = (~held).view(len(pages), 1, 1, tokens, 1).expand_as(view[pages])
+            view[pages] = view[pages].masked_fill(spoilt, torch.nan)
+
+    def columns(self) -> list[torch.Tensor]:
+        """Rows, starts, lengths, contexts; sequences in backward order of rows, row 0 unused."""
+        lengths = [length for length, _ in self.segments]
+        starts = [sum(lengths[:i]) for i in range(len(lengths))]
+        rows = list(range(len(lengths), 0, -1))
+        columns = (rows, starts, lengths, [context for _, context in self.segments])
+        return [torch.tensor(c, dtype=torch.int32, device=self.device) for c in columns]
 
     def state(self, shape: StateShape) -> StateLayer:
         """States of which each row of a table has one."""

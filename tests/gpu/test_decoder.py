@@ -23,11 +23,12 @@ from traces.record import Trace
 
 if TYPE_CHECKING:
     from gpu_backend.decoder import Caches, Ragged
+    from gpu_backend.kernels.interface import Kernels
     from sim.step import StepPlan
 
 pytest.importorskip("transformers", reason="transformers is not installed")
 
-from tests.gpu.transformers_models import ORACLES, Oracle  # noqa: E402 - only with transformers
+from tests.gpu.transformers_models import ORACLES, Oracle
 
 torch.set_num_threads(1)
 
@@ -40,11 +41,14 @@ GRANULE = 1024
 
 
 class Watched(Decoder):
-    """Keeps the logits of the last step."""
+    """Keeps the logits of the last step where they stay, so that graphs write them too."""
+
+    last: torch.Tensor
 
     def logits(self, ragged: Ragged, caches: Caches) -> torch.Tensor:
-        self.last = super().logits(ragged, caches).clone()
-        return self.last
+        logits = super().logits(ragged, caches)
+        self.last[: len(logits)] = logits
+        return logits
 
 
 class Watch:
@@ -58,25 +62,38 @@ class Watch:
     def execute(self, plan: StepPlan) -> int:
         duration_ns = self._executor.execute(plan)
         ends = [c.sequence for c in plan.chunks if c.sequence.owed_tokens == c.tokens]
-        for sequence, row in zip([*plan.decodes, *ends], self._decoder.last, strict=True):
-            self.logits[sequence.request_id].append(row)
-        return min(duration_ns, 10**6)
+        for number, sequence in enumerate([*plan.decodes, *ends]):
+            self.logits[sequence.request_id].append(self._decoder.last[number].clone())
+        return duration_ns
 
 
 def trace() -> Trace:
-    lengths = (np.array(column, dtype=np.int64) for column in (PROMPTS, OUTPUTS))
-    return Trace("burst", *lengths, np.zeros(NUM_REQUESTS, np.int64))
+    prompts, outputs = (np.array(column, dtype=np.int64) for column in (PROMPTS, OUTPUTS))
+    return Trace("burst", prompts, outputs, np.zeros(NUM_REQUESTS, np.int64))
 
 
-def run(oracle: Oracle, granularity: Granularity) -> tuple[Engine, Watch, DeviceExecutor, ByteBacking]:
+def kernels(device: str) -> Kernels:
+    if device == "cpu":
+        return TorchKernels()
+    from gpu_backend.kernels.device.kernels import TritonKernels  # noqa: PLC0415 - only on a GPU
+
+    return TritonKernels()
+
+
+def run(
+    oracle: Oracle, granularity: Granularity, device: str
+) -> tuple[Engine, Watch, DeviceExecutor, ByteBacking]:
     spec = oracle.shape.cache_spec()
     hybrid = oracle.shape.state is not None
     most = 100
     budget = 130 * spec.bytes_per_token() + 42 * spec.bytes_per_sequence() // 10
-    backing = ByteBacking(budget, GRANULE)
-    options = AvmpOptions(granularity=granularity, unit=1, batch=4, state_ratio=0.7 if hybrid else 0.5)
+    backing = ByteBacking(budget, GRANULE, device)
+    options = AvmpOptions(
+        granularity=granularity, unit=1, batch=4, state_ratio=0.7 if hybrid else 0.5
+    )
     manager = AvmpManager(spec, backing, options)
-    decoder = Watched(oracle.shape, oracle.weights, TorchKernels())
+    decoder = Watched(oracle.shape, oracle.weights, kernels(device))
+    decoder.last = torch.zeros(16, oracle.shape.vocab_size, device=device)
     executor = DeviceExecutor(decoder, manager, backing, Limits(16, most, 64))
     watch = Watch(executor, decoder)
     scheduler = FcfsScheduler(FcfsOptions(max_seqs=8, max_batched_tokens=24))
@@ -86,9 +103,10 @@ def run(oracle: Oracle, granularity: Granularity) -> tuple[Engine, Watch, Device
 
 @pytest.mark.parametrize("granularity", Granularity)
 @pytest.mark.parametrize("name", ORACLES)
-def test_logits_are_those_of_transformers(name: str, granularity: Granularity) -> None:
-    oracle = ORACLES[name]()
-    engine, watch, executor, backing = run(oracle, granularity)
+def test_logits_are_those_of_transformers(name: str, granularity: Granularity, device: str) -> None:
+    with torch.device(device):
+        oracle = ORACLES[name]()
+    engine, watch, executor, backing = run(oracle, granularity, device)
     log = engine.run()
     assert len(log.of(EventKind.COMPLETION)) == NUM_REQUESTS
     assert len(log.of(EventKind.PREEMPTION)), "nobody had to recompute"
@@ -99,7 +117,8 @@ def test_logits_are_those_of_transformers(name: str, granularity: Granularity) -
         prompt, text = PROMPTS[request], executor.texts.text(request)
         assert len(text) == prompt + OUTPUTS[request]
         with torch.no_grad():
-            expected = oracle.model(torch.tensor(text[None, :-1].tolist())).logits[0, prompt - 1 :]
+            ids = torch.tensor(text[None, :-1].tolist(), device=device)
+            expected = oracle.model(ids).logits[0, prompt - 1 :]
         found = torch.stack(watch.logits[request])
         assert found.shape == expected.shape
         assert float((found - expected).norm() / expected.norm()) < TOLERANCE

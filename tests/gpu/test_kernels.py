@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from gpu_backend.kernels.interface import Kernels
 
-triton = pytest.importorskip("triton", reason="triton is not installed")
+pytest.importorskip("triton", reason="triton is not installed")
 
-from gpu_backend.kernels.triton_kernels import TritonKernels  # noqa: E402 - only with triton
+from gpu_backend.kernels.device.kernels import TritonKernels
 
 HALF = torch.bfloat16 if torch.cuda.is_available() else torch.float16
 """The interpreter cuts bfloat16 off where devices round."""
@@ -88,6 +88,8 @@ def test_keys_and_values_reach_their_pages_and_nothing_else_changes(
     heads = GROUPS * shape.kv_heads
     assert error(qkv[:, :heads], rotated_by_other[:, :heads]) < TOLERANCE[shape.dtype]
     found, expected = (each.pages.slab.view(shape.dtype) for each in (layer, other))
+    assert torch.equal(found.isnan(), expected.isnan())
+    found, expected = found.nan_to_num(0), expected.nan_to_num(0)
     assert error(found, expected) < TOLERANCE[shape.dtype]
     assert (found != expected).float().mean() < 0.1, "untouched bytes are the same bits"
 
@@ -109,7 +111,9 @@ def test_convolution_and_the_inputs_it_keeps_are_those_of_float64(
     assert torch.equal(layer.inputs(), other.inputs())
 
 
-def check_recurrence(case: Case, shape: StateShape, advance: Callable[..., Any]) -> None:
+def check_recurrence(
+    case: Case, shape: StateShape, advance: Callable[..., Any], slack: int = 1
+) -> None:
     layer, inputs = case.state(shape), case.ssm_inputs(shape)
     layer.recurrent().copy_(case.random(len(case.segments) + 1, *layer.recurrent().shape[1:]))
     other = replace(layer, pages=copy_of(layer.pages))
@@ -118,8 +122,9 @@ def check_recurrence(case: Case, shape: StateShape, advance: Callable[..., Any])
     ours, reference = kernels()
     advance(ours)(inputs, layer, case.runs(), fast)
     advance(reference)(inputs, other, case.runs(), exact)
-    assert error(fast, exact) < TOLERANCE[shape.conv_dtype]
-    assert error(layer.recurrent(), other.recurrent()) < TOLERANCE[shape.conv_dtype]
+    tolerance = slack * TOLERANCE[shape.conv_dtype]
+    assert error(fast, exact) < tolerance
+    assert error(layer.recurrent(), other.recurrent()) < tolerance
     assert torch.equal(layer.inputs(), other.inputs()), "the other part of the page is untouched"
 
 
@@ -144,7 +149,10 @@ def test_norms_and_activations_are_those_of_float64(dtype: torch.dtype, device: 
         (ours.norm(sums, added, weight, 1e-5), reference.norm(exact_sums, added, weight, 1e-5)),
         (ours.norm(x, None, weight, 1e-5), reference.norm(x, None, weight, 1e-5)),
         *(
-            (ours.gated_norm(x, gate, weight, 1e-5, n), reference.gated_norm(x, gate, weight, 1e-5, n))
+            (
+                ours.gated_norm(x, gate, weight, 1e-5, n),
+                reference.gated_norm(x, gate, weight, 1e-5, n),
+            )
             for n in (1, 3)
         ),
         (ours.gated_silu(x), reference.gated_silu(x)),

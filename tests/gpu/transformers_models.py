@@ -59,26 +59,29 @@ class Oracle:
 def _shape(blocks: tuple[BlockKind, ...], rotary: int, *, gated: bool, groups: int) -> DecoderShape:
     real = torch.float32
     state = StateShape(8, 16, 16, groups, 4, real, real) if S in blocks else None
-    attention = AttentionShape(HEADS, KvShape(PAGE_TOKENS, KV_HEADS, DIM, real), RotaryShape(rotary))
+    attention = AttentionShape(
+        HEADS, KvShape(PAGE_TOKENS, KV_HEADS, DIM, real), RotaryShape(rotary)
+    )
     return DecoderShape(HIDDEN, VOCAB, blocks, attention, state, MlpShape(MLP, gated), real)
 
 
 def _random(model: torch.nn.Module) -> None:
-    """Draw what is initialised to ones and zeros, too."""
-    generator = torch.Generator().manual_seed(1)
+    """Draw what is initialised to ones and zeros, too; nothing is to be dropped out."""
+    model.train(mode=False)
+    generator = torch.Generator("cpu").manual_seed(1)
     for name, parameter in model.named_parameters():
         if parameter.ndim == 1:
-            noise = torch.rand(parameter.shape, generator=generator)
-            parameter.data = noise + 0.5 if "bias" not in name else noise - 0.5
+            noise = torch.rand(parameter.shape, generator=generator, device="cpu")
+            parameter.data.copy_(noise + 0.5 if "bias" not in name else noise - 0.5)
 
 
-def _attention(norm: torch.Tensor, layer: Any) -> AttentionWeights:
+def _attention(norm: torch.Tensor, layer: torch.nn.Module) -> AttentionWeights:
     parts = (layer.q_proj, layer.k_proj, layer.v_proj)
     qkv = torch.cat([part.weight for part in parts])
     return AttentionWeights(norm, qkv, layer.o_proj.weight)
 
 
-def _mixer(norm: torch.Tensor, layer: Any) -> StateWeights:
+def _mixer(norm: torch.Tensor, layer: torch.nn.Module) -> StateWeights:
     return StateWeights(
         norm=norm,
         into=layer.in_proj.weight,
@@ -92,7 +95,7 @@ def _mixer(norm: torch.Tensor, layer: Any) -> StateWeights:
     )
 
 
-def _gated(norm: torch.Tensor, layer: Any) -> MlpWeights:
+def _gated(norm: torch.Tensor, layer: torch.nn.Module) -> MlpWeights:
     return MlpWeights(
         norm, torch.cat((layer.gate_proj.weight, layer.up_proj.weight)), layer.down_proj.weight
     )
@@ -103,12 +106,12 @@ def bamba() -> Oracle:
         **COMMON, num_hidden_layers=4, attn_layer_indices=[1], mamba_n_heads=8, mamba_d_head=16,
         mamba_d_state=16, mamba_n_groups=1, mamba_chunk_size=8,
     )  # fmt: skip
-    model = BambaForCausalLM(config).eval()
+    model = BambaForCausalLM(config)
     _random(model)
     blocks: list[AttentionWeights | StateWeights | MlpWeights] = []
     for layer in model.model.layers:
         norm = layer.input_layernorm.weight
-        is_attention = layer.block_type == "full_attention"
+        is_attention = hasattr(layer, "self_attn")
         blocks += [
             _attention(norm, layer.self_attn) if is_attention else _mixer(norm, layer.mamba),
             _gated(layer.pre_ff_layernorm.weight, layer.feed_forward),
@@ -122,14 +125,13 @@ def bamba() -> Oracle:
 
 
 def nemotron_h() -> Oracle:
-    kinds = {S: "linear_attention", A: "full_attention", M: "mlp"}
     order = (S, M, S, A, M, S)
     config = NemotronHConfig(
-        **COMMON, head_dim=DIM, layers_block_type=[kinds[kind] for kind in order],
+        **COMMON, head_dim=DIM, hybrid_override_pattern="M-M*-M",
         ssm_state_size=16, mamba_num_heads=8, mamba_head_dim=16, n_groups=2, chunk_size=8,
         time_step_min=1e-30,  # the class clamps steps in prefill only: its two forms would differ
     )  # fmt: skip
-    model = NemotronHForCausalLM(config).eval()
+    model = NemotronHForCausalLM(config)
     _random(model)
     makers: dict[BlockKind, Callable[[torch.Tensor, Any], Any]] = {
         S: _mixer,
@@ -145,7 +147,8 @@ def nemotron_h() -> Oracle:
 
 
 def llama() -> Oracle:
-    model = LlamaForCausalLM(LlamaConfig(**COMMON, head_dim=DIM, num_hidden_layers=3)).eval()
+    config = LlamaConfig(**COMMON, head_dim=DIM, num_hidden_layers=3, rms_norm_eps=1e-5)
+    model = LlamaForCausalLM(config)
     _random(model)
     blocks: list[AttentionWeights | MlpWeights] = []
     for layer in model.model.layers:
@@ -158,13 +161,7 @@ def llama() -> Oracle:
         model.lm_head.weight,
     )  # fmt: skip
     shape = _shape((A, M) * 3, DIM, gated=True, groups=1)
-    return Oracle(model, replace_eps(shape, model.config.rms_norm_eps), weights)
-
-
-def replace_eps(shape: DecoderShape, eps: float) -> DecoderShape:
-    from dataclasses import replace
-
-    return replace(shape, norm_eps=eps)
+    return Oracle(model, shape, weights)
 
 
 ORACLES = {"bamba": bamba, "nemotron-h": nemotron_h, "llama": llama}

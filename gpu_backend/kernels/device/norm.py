@@ -11,7 +11,7 @@ TILE = 1024
 
 @triton.jit
 def _silu(x):
-    """x / (1 + e^-x)."""
+    """SiLU: x / (1 + e^-x)."""
     return x / (1.0 + tl.exp(-x))
 
 

@@ -12,7 +12,7 @@ import torch
 import triton
 import triton.language as tl
 
-from gpu_backend.kernels.triton_decode import _fold, _scores
+from gpu_backend.kernels.device.decode import _fold, _scores
 
 if TYPE_CHECKING:
     from gpu_backend.kernels.views import KvLayer, Segments
@@ -27,7 +27,7 @@ def _attend_chunk(
     contexts_ptr, qkv_stride, handles_stride, page_stride, offset, index_mask, scale,
     QUERY_HEADS: tl.constexpr, KV_HEADS: tl.constexpr, GROUP_PAD: tl.constexpr,
     TOKENS: tl.constexpr, DIM: tl.constexpr, TILE_Q: tl.constexpr, TILE_KV: tl.constexpr,
-    PRECISION: tl.constexpr,
+    ALIGNED: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     block, head, segment = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     length = tl.load(lengths_ptr + segment)
@@ -54,7 +54,7 @@ def _attend_chunk(
         handles = tl.load(table + held // TOKENS, mask=exists, other=0)
         page = tl.load(page_of_ptr + (handles & index_mask)).to(tl.int64)
         within = offset + (head * TOKENS + held % TOKENS) * DIM
-        keys_at = slab_ptr + tl.multiple_of(page * page_stride + within, 8)
+        keys_at = slab_ptr + tl.multiple_of(page * page_stride + within, ALIGNED)
         keys_at = keys_at[:, None] + dims[None, :]
         keys = tl.load(keys_at, mask=exists[:, None], other=0.0)
         values = tl.load(keys_at + KV_HEADS * TOKENS * DIM, mask=exists[:, None], other=0.0)
@@ -66,9 +66,7 @@ def _attend_chunk(
     tl.store(out_at, result, mask=inside[:, None])
 
 
-def attend_chunks(
-    qkv: torch.Tensor, layer: KvLayer, segments: Segments, out: torch.Tensor
-) -> None:
+def attend_chunks(qkv: torch.Tensor, layer: KvLayer, segments: Segments, out: torch.Tensor) -> None:
     """See `Kernels.attend_chunks`."""
     shape, pages = layer.shape, layer.pages
     query_heads = qkv.shape[1] - 2 * shape.kv_heads
@@ -82,6 +80,7 @@ def attend_chunks(
         layer.offset_bytes // shape.dtype.itemsize, pages.index_mask, shape.head_dim**-0.5,
         QUERY_HEADS=query_heads, KV_HEADS=shape.kv_heads, GROUP_PAD=group_pad,
         TOKENS=shape.page_tokens, DIM=shape.head_dim, TILE_Q=tile_q, TILE_KV=TILE_TOKENS,
+        ALIGNED=pages.alignment(layer.offset_bytes, shape.dtype.itemsize),
         PRECISION="ieee" if shape.dtype is torch.float32 else "tf32",
         num_warps=8, num_stages=3,
     )  # fmt: skip

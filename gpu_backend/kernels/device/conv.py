@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 MAX_TILE_TOKENS = 32
 TILE_ELEMENTS = 2048
+TILE_CHANNELS = 1024
+"""Channels of a program where a sequence has one new token."""
 
 
 @triton.jit
@@ -44,6 +46,7 @@ def _convolve(
     starts_ptr, lengths_ptr, contexts_ptr, x_stride, handles_stride, page_stride, offset,
     index_mask,
     CHANNELS: tl.constexpr, WIDTH: tl.constexpr, TILE_T: tl.constexpr, TILE_C: tl.constexpr,
+    ALIGNED: tl.constexpr,
 ):  # fmt: skip
     block, part, segment = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     length = tl.load(lengths_ptr + segment)
@@ -53,7 +56,7 @@ def _convolve(
     row = tl.load(rows_ptr + segment).to(tl.int64)
     handle = tl.load(handles_ptr + row * handles_stride)
     page = tl.load(page_of_ptr + (handle & index_mask)).to(tl.int64)
-    kept_at = slab_ptr + tl.multiple_of(page * page_stride + offset, 8)
+    kept_at = slab_ptr + tl.multiple_of(page * page_stride + offset, ALIGNED)
     start = tl.load(starts_ptr + segment).to(tl.int64)
     x_at = x_ptr + start * x_stride
     channels = part * TILE_C + tl.arange(0, TILE_C)
@@ -86,19 +89,67 @@ def _convolve(
         _keep_inputs(kept_at, x_at, x_stride, channels, exists, length, context, CHANNELS, WIDTH)
 
 
-def convolve(
-    inputs: ConvInputs, layer: StateLayer, segments: Segments, out: torch.Tensor
-) -> None:
+@triton.jit
+def _convolve_one(
+    x_ptr, out_ptr, weight_ptr, bias_ptr, slab_ptr, handles_ptr, page_of_ptr, rows_ptr,
+    starts_ptr, lengths_ptr, contexts_ptr, x_stride, handles_stride, page_stride, offset,
+    index_mask,
+    CHANNELS: tl.constexpr, WIDTH: tl.constexpr, TAPS: tl.constexpr, TILE_C: tl.constexpr,
+    ALIGNED: tl.constexpr,
+):  # fmt: skip
+    part, segment = tl.program_id(0), tl.program_id(1)
+    if tl.load(lengths_ptr + segment) == 0:
+        return
+    row = tl.load(rows_ptr + segment).to(tl.int64)
+    handle = tl.load(handles_ptr + row * handles_stride)
+    page = tl.load(page_of_ptr + (handle & index_mask)).to(tl.int64)
+    kept_at = slab_ptr + tl.multiple_of(page * page_stride + offset, ALIGNED)
+    start = tl.load(starts_ptr + segment).to(tl.int64)
+    taps, channels = tl.arange(0, TAPS), part * TILE_C + tl.arange(0, TILE_C)
+    exists = channels < CHANNELS
+    held = tl.minimum(tl.load(contexts_ptr + segment), WIDTH - 1)
+    past = (taps >= WIDTH - 1 - held) & (taps < WIDTH - 1)
+    at = taps[:, None] * CHANNELS + channels[None, :]
+    seen = tl.load(kept_at + at, mask=past[:, None] & exists[None, :], other=0.0)
+    x = tl.load(x_ptr + start * x_stride + channels, mask=exists, other=0.0)
+    newest = taps[:, None] == WIDTH - 1
+    seen = tl.where(newest, x.to(seen.dtype)[None, :], seen)
+    weighs = (taps < WIDTH)[:, None] & exists[None, :]
+    weight = tl.load(weight_ptr + at, mask=weighs, other=0.0).to(tl.float32)
+    bias = tl.load(bias_ptr + channels, mask=exists, other=0.0).to(tl.float32)
+    acc = tl.sum(seen.to(tl.float32) * weight, 0) + bias
+    out_at = out_ptr + start * CHANNELS + channels
+    tl.store(out_at, (acc / (1 + tl.exp(-acc))).to(out_ptr.dtype.element_ty), mask=exists)
+    tl.debug_barrier()  # everything is read before anything moves up
+    kept = (taps >= 1) & (taps < WIDTH)
+    tl.store(kept_at + at - CHANNELS, seen, mask=kept[:, None] & exists[None, :])
+
+
+def convolve(inputs: ConvInputs, layer: StateLayer, segments: Segments, out: torch.Tensor) -> None:
     """See `Kernels.convolve`."""
     shape, pages, itemsize = layer.shape, layer.pages, layer.shape.conv_dtype.itemsize
-    tile_t = min(MAX_TILE_TOKENS, triton.next_power_of_2(segments.max_length))
-    tile_c = min(TILE_ELEMENTS // tile_t, triton.next_power_of_2(shape.channels))
-    blocks, parts = triton.cdiv(segments.max_length, tile_t), triton.cdiv(shape.channels, tile_c)
-    _convolve[(blocks, parts, len(segments))](
+    arguments = (
         inputs.x, out, inputs.weight, inputs.bias, pages.slab.view(shape.conv_dtype),
         layer.handles, pages.page_of, segments.rows, segments.starts, segments.lengths,
         segments.contexts, inputs.x.stride(0), layer.handles.stride(0),
         pages.page_bytes // itemsize, layer.conv_offset_bytes // itemsize, pages.index_mask,
-        CHANNELS=shape.channels, WIDTH=shape.conv_width, TILE_T=tile_t, TILE_C=tile_c,
-        num_warps=4,
     )  # fmt: skip
+    sizes = {
+        "CHANNELS": shape.channels,
+        "WIDTH": shape.conv_width,
+        "ALIGNED": pages.alignment(layer.conv_offset_bytes, itemsize),
+        "num_warps": 4,
+    }
+    if segments.max_length == 1:
+        taps, tile_c = triton.next_power_of_2(shape.conv_width), TILE_CHANNELS
+        parts = triton.cdiv(shape.channels, tile_c)
+        _convolve_one[(parts, len(segments))](
+            *arguments, **sizes, TAPS=taps, TILE_C=tile_c, num_warps=4
+        )
+        return
+    tile_t = min(MAX_TILE_TOKENS, triton.next_power_of_2(segments.max_length))
+    tile_c = min(TILE_ELEMENTS // tile_t, triton.next_power_of_2(shape.channels))
+    blocks, parts = triton.cdiv(segments.max_length, tile_t), triton.cdiv(shape.channels, tile_c)
+    _convolve[(blocks, parts, len(segments))](
+        *arguments, **sizes, TILE_T=tile_t, TILE_C=tile_c, num_warps=4
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,14 +15,25 @@ if TYPE_CHECKING:
     from gpu_backend.kernels.views import Segments, StateLayer
 
 TILE_TOKENS = 64
+PART_DIMS = 32
+"""Dimensions of a head that one program scans: with all of them it would run out of registers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How the update is cut; found by measurement."""
+    """How the update is cut; found by measurement.
 
-    tile_dims: int = 64
+    Attributes:
+        tile_rows: Rows of the state, (heads x head_dim, state_size), that are updated at once.
+        tiles: Tiles that a program takes, one after the other.
+        num_warps: Warps of a program.
+        num_stages: Tiles under way in a program.
+    """
+
+    tile_rows: int = 64
+    tiles: int = 1
     num_warps: int = 4
+    num_stages: int = 1
 
 
 DEFAULT_LAUNCH = Launch()
@@ -29,24 +41,28 @@ DEFAULT_LAUNCH = Launch()
 
 @triton.jit
 def _softplus(x):
-    """log(1 + e^x), without overflow."""
-    return tl.where(x > 20.0, x, tl.log(1.0 + tl.exp(tl.minimum(x, 20.0))))
+    """log(1 + e^x), without overflow, and without losing what 1 + e^x rounds off."""
+    power = tl.exp(-tl.abs(x))
+    rounded = 1.0 + power
+    lost = tl.where(rounded > 1.0, power / tl.maximum(rounded - 1.0, 1e-30), 1.0)
+    return tl.maximum(x, 0.0) + tl.where(rounded > 1.0, tl.log(rounded) * lost, power)
 
 
 @triton.jit
 def _state_at(
-    slab_ptr, handles_ptr, page_of_ptr, row, handles_stride, page_stride, offset, index_mask
-):
+    slab_ptr, handles_ptr, page_of_ptr, row, handles_stride, page_stride, offset, index_mask,
+    ALIGNED: tl.constexpr,
+):  # fmt: skip
     """Where the state of a sequence starts."""
     handle = tl.load(handles_ptr + row.to(tl.int64) * handles_stride)
     page = tl.load(page_of_ptr + (handle & index_mask)).to(tl.int64)
-    return slab_ptr + tl.multiple_of(page * page_stride + offset, 4)
+    return slab_ptr + tl.multiple_of(page * page_stride + offset, ALIGNED)
 
 
 @triton.jit
-def _load_state(state_at, dims, context, DIM: tl.constexpr):
+def _load_state(state_at, rows, context, ROWS: tl.constexpr):
     """The state after the tokens before; nothing if there are none, whatever the page holds."""
-    held = dims[:, None] < tl.where(context > 0, DIM, 0)
+    held = rows[:, None] < tl.where(context > 0, ROWS, 0)
     return tl.load(state_at, mask=held, other=0.0).to(tl.float32)
 
 
@@ -55,37 +71,40 @@ def _update_state(
     mixed_ptr, dt_ptr, a_ptr, d_ptr, bias_ptr, out_ptr, slab_ptr, handles_ptr, page_of_ptr,
     rows_ptr, starts_ptr, lengths_ptr, contexts_ptr, dt_stride, handles_stride, page_stride,
     offset, index_mask,
-    HEADS: tl.constexpr, DIM: tl.constexpr, TILE: tl.constexpr, STATE: tl.constexpr,
-    GROUPS: tl.constexpr,
+    HEADS: tl.constexpr, DIM: tl.constexpr, STATE: tl.constexpr, GROUPS: tl.constexpr,
+    TILE: tl.constexpr, TILES: tl.constexpr, STAGES: tl.constexpr, ALIGNED: tl.constexpr,
 ):  # fmt: skip
-    part, head, segment = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+    part, segment = tl.program_id(0), tl.program_id(1)
     if tl.load(lengths_ptr + segment) == 0:
         return
-    row = tl.load(rows_ptr + segment)
+    row, context = tl.load(rows_ptr + segment), tl.load(contexts_ptr + segment)
     state_at = _state_at(
-        slab_ptr, handles_ptr, page_of_ptr, row, handles_stride, page_stride, offset, index_mask
-    )
-    dims, across = part * TILE + tl.arange(0, TILE), tl.arange(0, STATE)
-    state_at += (head * DIM + dims[:, None]) * STATE + across[None, :]
-    state = _load_state(state_at, dims, tl.load(contexts_ptr + segment), DIM)
+        slab_ptr, handles_ptr, page_of_ptr, row, handles_stride, page_stride, offset, index_mask,
+        ALIGNED,
+    )  # fmt: skip
     start = tl.load(starts_ptr + segment).to(tl.int64)
     mixed_at = mixed_ptr + start * (HEADS * DIM + 2 * GROUPS * STATE)
-    of_group = HEADS * DIM + head // (HEADS // GROUPS) * STATE + across
-    x = tl.load(mixed_at + head * DIM + dims).to(tl.float32)
-    b = tl.load(mixed_at + of_group).to(tl.float32)
-    c = tl.load(mixed_at + of_group + GROUPS * STATE).to(tl.float32)
-    raw = tl.load(dt_ptr + start * dt_stride + head).to(tl.float32) + tl.load(bias_ptr + head)
-    dt = _softplus(raw)
-    state = state * tl.exp(dt * tl.load(a_ptr + head)) + (dt * x)[:, None] * b[None, :]
-    tl.store(state_at, state.to(slab_ptr.dtype.element_ty))
-    y = tl.sum(state * c[None, :], 1) + tl.load(d_ptr + head) * x
-    out_at = out_ptr + (start * HEADS + head) * DIM + dims
-    tl.store(out_at, y.to(out_ptr.dtype.element_ty))
+    across = tl.arange(0, STATE)
+    for tile in tl.range(part * TILES, (part + 1) * TILES, num_stages=STAGES):
+        rows = tile * TILE + tl.arange(0, TILE)
+        head = tile * TILE // DIM
+        at = state_at + rows[:, None] * STATE + across[None, :]
+        state = _load_state(at, rows, context, HEADS * DIM)
+        of_group = HEADS * DIM + head // (HEADS // GROUPS) * STATE + across
+        x = tl.load(mixed_at + rows).to(tl.float32)
+        b = tl.load(mixed_at + of_group).to(tl.float32)
+        c = tl.load(mixed_at + of_group + GROUPS * STATE).to(tl.float32)
+        raw = tl.load(dt_ptr + start * dt_stride + head).to(tl.float32)
+        dt = _softplus(raw + tl.load(bias_ptr + head))
+        state = state * tl.exp(dt * tl.load(a_ptr + head)) + (dt * x)[:, None] * b[None, :]
+        tl.store(at, state.to(slab_ptr.dtype.element_ty))
+        y = tl.sum(state * c[None, :], 1) + tl.load(d_ptr + head) * x
+        tl.store(out_ptr + start * (HEADS * DIM) + rows, y.to(out_ptr.dtype.element_ty))
 
 
 @triton.jit
 def _scan_tile(x, b, c, dt, dt_a, state, PRECISION: tl.constexpr):
-    """Outputs of a tile of tokens, and the state after it, from the state before it.
+    """Outputs of a tile of tokens, and the state (STATE, DIM) after it, from that before it.
 
     The recurrence as matrix products (state-space duality, Mamba-2, arXiv 2405.21060, section 6).
     """
@@ -95,11 +114,11 @@ def _scan_tile(x, b, c, dt, dt_a, state, PRECISION: tl.constexpr):
     between = tl.where(at[:, None] >= at[None, :], decays[:, None] - decays[None, :], float("-inf"))
     met = tl.dot(c, tl.trans(b), input_precision=PRECISION) * tl.exp(between) * dt[None, :]
     y = tl.dot(met.to(x.dtype), x, input_precision=PRECISION)
-    before = tl.dot(c, tl.trans(state).to(c.dtype), input_precision=PRECISION)
+    before = tl.dot(c, state.to(c.dtype), input_precision=PRECISION)
     y += before * tl.exp(decays)[:, None]
-    weighted = (b.to(tl.float32) * (tl.exp(whole - decays) * dt)[:, None]).to(x.dtype)
-    added = tl.dot(tl.trans(x), weighted, input_precision=PRECISION)
-    return y, state * tl.exp(whole) + added
+    weighted = (x.to(tl.float32) * (tl.exp(whole - decays) * dt)[:, None]).to(x.dtype)
+    state = tl.dot(tl.trans(b), weighted, state * tl.exp(whole), input_precision=PRECISION)
+    return y, state
 
 
 @triton.jit
@@ -108,19 +127,20 @@ def _scan(
     rows_ptr, starts_ptr, lengths_ptr, contexts_ptr, dt_stride, handles_stride, page_stride,
     offset, index_mask,
     HEADS: tl.constexpr, DIM: tl.constexpr, STATE: tl.constexpr, GROUPS: tl.constexpr,
-    TILE: tl.constexpr, PRECISION: tl.constexpr,
+    PART: tl.constexpr, TILE: tl.constexpr, ALIGNED: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    head, segment = tl.program_id(0), tl.program_id(1)
+    part, head, segment = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     length = tl.load(lengths_ptr + segment)
     if length == 0:
         return
     row = tl.load(rows_ptr + segment)
     state_at = _state_at(
-        slab_ptr, handles_ptr, page_of_ptr, row, handles_stride, page_stride, offset, index_mask
-    )
-    dims, across = tl.arange(0, DIM), tl.arange(0, STATE)
-    state_at += (head * DIM + dims[:, None]) * STATE + across[None, :]
-    state = _load_state(state_at, dims, tl.load(contexts_ptr + segment), DIM)
+        slab_ptr, handles_ptr, page_of_ptr, row, handles_stride, page_stride, offset, index_mask,
+        ALIGNED,
+    )  # fmt: skip
+    dims, across = part * PART + tl.arange(0, PART), tl.arange(0, STATE)
+    state_at += (head * DIM + dims[None, :]) * STATE + across[:, None]
+    state = _load_state(state_at, across, tl.load(contexts_ptr + segment), STATE)
     a, d, bias = tl.load(a_ptr + head), tl.load(d_ptr + head), tl.load(bias_ptr + head)
     start = tl.load(starts_ptr + segment).to(tl.int64)
     WIDTH: tl.constexpr = HEADS * DIM + 2 * GROUPS * STATE
@@ -151,21 +171,25 @@ def update_state(
     launch: Launch = DEFAULT_LAUNCH,
 ) -> None:
     """See `Kernels.update_state`."""
-    shape, tile = layer.shape, min(launch.tile_dims, layer.shape.head_dim)
-    _update_state[(shape.head_dim // tile, shape.heads, len(segments))](
+    shape = layer.shape
+    tile = min(launch.tile_rows, shape.head_dim)
+    tiles = math.gcd(launch.tiles, shape.inner_size // tile)
+    _update_state[(shape.inner_size // tile // tiles, len(segments))](
         *_arguments(inputs, layer, segments, out),
-        HEADS=shape.heads, DIM=shape.head_dim, TILE=tile, STATE=shape.state_size,
-        GROUPS=shape.groups, num_warps=launch.num_warps,
+        HEADS=shape.heads, DIM=shape.head_dim, STATE=shape.state_size, GROUPS=shape.groups,
+        TILE=tile, TILES=tiles, STAGES=launch.num_stages, ALIGNED=_alignment(layer),
+        num_warps=launch.num_warps,
     )  # fmt: skip
 
 
 def scan(inputs: SsmInputs, layer: StateLayer, segments: Segments, out: torch.Tensor) -> None:
     """See `Kernels.scan`."""
-    shape = layer.shape
-    _scan[(shape.heads, len(segments))](
+    shape, part = layer.shape, min(PART_DIMS, layer.shape.head_dim)
+    _scan[(shape.head_dim // part, shape.heads, len(segments))](
         *_arguments(inputs, layer, segments, out),
         HEADS=shape.heads, DIM=shape.head_dim, STATE=shape.state_size, GROUPS=shape.groups,
-        TILE=TILE_TOKENS, PRECISION="ieee" if inputs.mixed.dtype is torch.float32 else "tf32",
+        PART=part, TILE=TILE_TOKENS, ALIGNED=_alignment(layer),
+        PRECISION="ieee" if inputs.mixed.dtype is torch.float32 else "tf32",
         num_warps=4, num_stages=2,
     )  # fmt: skip
 
@@ -182,3 +206,7 @@ def _arguments(
         layer.handles.stride(0), pages.page_bytes // shape.dtype.itemsize,
         layer.offset_bytes // shape.dtype.itemsize, pages.index_mask,
     )  # fmt: skip
+
+
+def _alignment(layer: StateLayer) -> int:
+    return layer.pages.alignment(layer.offset_bytes, layer.shape.dtype.itemsize)

@@ -19,7 +19,9 @@ def _copy(slab_ptr, sources_ptr, targets_ptr, WORDS: tl.constexpr, TILE: tl.cons
     source = tl.multiple_of(tl.load(sources_ptr + pair) // 4, 4)
     target = tl.multiple_of(tl.load(targets_ptr + pair) // 4, 4)
     inside = words < WORDS
-    tl.store(slab_ptr + target + words, tl.load(slab_ptr + source + words, mask=inside), mask=inside)
+    tl.store(
+        slab_ptr + target + words, tl.load(slab_ptr + source + words, mask=inside), mask=inside
+    )
 
 
 @triton.jit
@@ -31,9 +33,7 @@ def _fill(slab_ptr, pages_ptr, word, WORDS: tl.constexpr, TILE: tl.constexpr):
 
 
 @triton.jit
-def _count_other(
-    slab_ptr, pages_ptr, counts_ptr, word, WORDS: tl.constexpr, TILE: tl.constexpr
-):
+def _count_other(slab_ptr, pages_ptr, counts_ptr, word, WORDS: tl.constexpr, TILE: tl.constexpr):
     words = tl.program_id(1) * TILE + tl.arange(0, TILE)
     page = tl.multiple_of(tl.load(pages_ptr + tl.program_id(0)) // 4, 4)
     found = tl.load(slab_ptr + page + words, mask=words < WORDS, other=word)

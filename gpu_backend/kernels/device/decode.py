@@ -18,12 +18,11 @@ import triton.language as tl
 if TYPE_CHECKING:
     from gpu_backend.kernels.views import KvLayer, Segments
 
-HANDLE, PAGE, CONTIGUOUS = 0, 1, 2
+HANDLE, PAGE, CONTIGUOUS = "handle", "page", "contiguous"
 """What the table of a sequence holds: handles, pages, or its first page (for comparison)."""
 
-MAX_TILE_ROWS = 128
-PROGRAMS_WANTED = 1024
-"""Enough to keep some 132 multiprocessors busy although programs end at different times."""
+PROGRAMS_WANTED = 512
+"""Two rounds of two programs on each of some 132 multiprocessors."""
 
 MIN_TOKENS_OF_SPLIT = 256
 
@@ -32,10 +31,10 @@ MIN_TOKENS_OF_SPLIT = 256
 class Launch:
     """How the kernel is cut; found by measurement."""
 
-    tile_rows: int = MAX_TILE_ROWS
-    num_warps: int = 8
+    tile_rows: int = 64
+    num_warps: int = 4
     num_stages: int = 3
-    naming: int = HANDLE
+    naming: str = HANDLE
 
 
 DEFAULT_LAUNCH = Launch()
@@ -44,24 +43,13 @@ DEFAULT_LAUNCH = Launch()
 @triton.jit
 def _page(table, page_of, index_mask, number, NAMING: tl.constexpr):
     """The page that holds a block of tokens."""
-    if NAMING == 2:
+    if NAMING == "contiguous":
         page = tl.load(table) + number
     else:
         page = tl.load(table + number)
-        if NAMING == 0:
+        if NAMING == "handle":
             page = tl.load(page_of + (page & index_mask))
     return page.to(tl.int64)
-
-
-@triton.jit
-def _load_tile(start, rows, dims, ROWS: tl.constexpr, DIM: tl.constexpr, EVEN: tl.constexpr):
-    """Rows of keys or values of a page, shape (tile rows, DIM)."""
-    where = start + rows[:, None] * DIM + dims[None, :]
-    if EVEN:
-        tile = tl.load(where)
-    else:
-        tile = tl.load(where, mask=rows[:, None] < ROWS, other=0.0)
-    return tile
 
 
 @triton.jit
@@ -85,24 +73,45 @@ def _fold(scores, values, state_max, state_sum, acc, PRECISION: tl.constexpr):
 
 
 @triton.jit
+def _fold_page(
+    page_at, num_held, query, scale, state_max, state_sum, acc,
+    QUERY_HEADS: tl.constexpr, QUERY_PAD: tl.constexpr, KV_HEADS: tl.constexpr,
+    TOKENS: tl.constexpr, DIM: tl.constexpr, TILE: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    """Fold a page in; what it has behind its last token was left by somebody else."""
+    heads, dims = tl.arange(0, QUERY_PAD), tl.arange(0, DIM)
+    ROWS: tl.constexpr = KV_HEADS * TOKENS
+    for tile in tl.static_range(0, ROWS, TILE):
+        rows = tile + tl.arange(0, TILE)
+        exists = (rows < ROWS) & (rows % TOKENS < num_held)
+        at = page_at + rows[:, None] * DIM + dims[None, :]
+        keys = tl.load(at, mask=exists[:, None], other=0.0)
+        values = tl.load(at + ROWS * DIM, mask=exists[:, None], other=0.0)
+        own = heads[:, None] // (QUERY_HEADS // KV_HEADS) == rows[None, :] // TOKENS
+        scores = _scores(query, keys, own & exists[None, :], scale, PRECISION)
+        state_max, state_sum, acc = _fold(scores, values, state_max, state_sum, acc, PRECISION)
+    return state_max, state_sum, acc
+
+
+@triton.jit
 def _attend_split(
     query_ptr, out_ptr, sums_ptr, slab_ptr, handles_ptr, page_of_ptr, rows_ptr, starts_ptr,
     lengths_ptr, contexts_ptr, query_stride, handles_stride, page_stride, offset, index_mask,
     scale, pages_per_split,
     QUERY_HEADS: tl.constexpr, QUERY_PAD: tl.constexpr, KV_HEADS: tl.constexpr,
     TOKENS: tl.constexpr, DIM: tl.constexpr, TILE: tl.constexpr, NAMING: tl.constexpr,
-    WHOLE: tl.constexpr, PRECISION: tl.constexpr,
+    WHOLE: tl.constexpr, ALIGNED: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     segment, split, splits = tl.program_id(0), tl.program_id(1), tl.num_programs(1)
     if tl.load(lengths_ptr + segment) == 0:
         return
     num_tokens = tl.load(contexts_ptr + segment) + 1
     first = split * pages_per_split
-    last = tl.minimum(first + pages_per_split, tl.cdiv(num_tokens, TOKENS))
-    if first >= last:
+    if first * TOKENS >= num_tokens:
         return
+    last = tl.minimum(first + pages_per_split, tl.cdiv(num_tokens, TOKENS))
     table = handles_ptr + tl.load(rows_ptr + segment).to(tl.int64) * handles_stride
-    heads, dims, tile_rows = tl.arange(0, QUERY_PAD), tl.arange(0, DIM), tl.arange(0, TILE)
+    heads, dims = tl.arange(0, QUERY_PAD), tl.arange(0, DIM)
     start = tl.load(starts_ptr + segment).to(tl.int64)
     inside = heads[:, None] < QUERY_HEADS
     query_at = query_ptr + start * query_stride + heads[:, None] * DIM + dims[None, :]
@@ -110,25 +119,19 @@ def _attend_split(
     state_max = tl.full([QUERY_PAD], float("-inf"), tl.float32)
     state_sum = tl.zeros([QUERY_PAD], tl.float32)
     acc = tl.zeros([QUERY_PAD, DIM], tl.float32)
-    ROWS: tl.constexpr = KV_HEADS * TOKENS
     for number in range(first, last):
         page = _page(table, page_of_ptr, index_mask, number, NAMING)
-        keys_at = slab_ptr + tl.multiple_of(page * page_stride + offset, 8)
-        for tile in tl.static_range(0, ROWS, TILE):
-            rows = tile + tile_rows
-            seen = heads[:, None] // (QUERY_HEADS // KV_HEADS) == rows[None, :] // TOKENS
-            seen &= (number * TOKENS + rows % TOKENS < num_tokens)[None, :]
-            keys = _load_tile(keys_at, rows, dims, ROWS, DIM, ROWS % TILE == 0)
-            values = _load_tile(keys_at + ROWS * DIM, rows, dims, ROWS, DIM, ROWS % TILE == 0)
-            scores = _scores(query, keys, seen, scale, PRECISION)
-            state_max, state_sum, acc = _fold(
-                scores, values, state_max, state_sum, acc, PRECISION
-            )
+        page_at = slab_ptr + tl.multiple_of(page * page_stride + offset, ALIGNED)
+        state_max, state_sum, acc = _fold_page(
+            page_at, num_tokens - number * TOKENS, query, scale, state_max, state_sum, acc,
+            QUERY_HEADS, QUERY_PAD, KV_HEADS, TOKENS, DIM, TILE, PRECISION,
+        )  # fmt: skip
     if WHOLE:
         slot = start
     else:
         slot = segment * splits + split
-        tl.store(sums_ptr + slot * QUERY_HEADS + heads, state_max + tl.log2(state_sum), mask=heads < QUERY_HEADS)
+        sums = state_max + tl.log2(state_sum)
+        tl.store(sums_ptr + slot * QUERY_HEADS + heads, sums, mask=heads < QUERY_HEADS)
     result = (acc / state_sum[:, None]).to(out_ptr.dtype.element_ty)
     out_at = out_ptr + (slot * QUERY_HEADS + heads[:, None]) * DIM + dims[None, :]
     tl.store(out_at, result, mask=inside)
@@ -176,6 +179,7 @@ def attend(
     query_heads = qkv.shape[1] - 2 * shape.kv_heads
     splits = num_splits(len(segments), segments.max_tokens)
     pages_per_split = triton.cdiv(triton.cdiv(segments.max_tokens, shape.page_tokens), splits)
+    rows = triton.next_power_of_2(shape.kv_heads * shape.page_tokens)
     parts, sums = out, out
     if splits > 1:
         slots = len(segments) * splits * query_heads
@@ -189,8 +193,9 @@ def attend(
         pages_per_split,
         QUERY_HEADS=query_heads, QUERY_PAD=max(16, triton.next_power_of_2(query_heads)),
         KV_HEADS=shape.kv_heads, TOKENS=shape.page_tokens, DIM=shape.head_dim,
-        TILE=min(launch.tile_rows, triton.next_power_of_2(shape.kv_heads * shape.page_tokens)),
+        TILE=max(16, min(launch.tile_rows, rows)),
         NAMING=launch.naming, WHOLE=splits == 1,
+        ALIGNED=pages.alignment(layer.offset_bytes, shape.dtype.itemsize),
         PRECISION="ieee" if shape.dtype is torch.float32 else "tf32",
         num_warps=launch.num_warps, num_stages=launch.num_stages,
     )  # fmt: skip
