@@ -12,14 +12,16 @@ from gpu_backend.arena import Arena
 from gpu_backend.decoder_caches import CacheLayout
 from gpu_backend.executor_clock import CudaClock, HostClock
 from gpu_backend.executor_inputs import StepInputs, input_shapes
+from gpu_backend.executor_memory import memory_of
 from gpu_backend.executor_texts import Texts
 from gpu_backend.graphs import DecodeGraphs
 from gpu_backend.kernels.pages import WORD_BYTES
 from gpu_backend.sequence_tables import SequenceTables, table_shapes
 
 if TYPE_CHECKING:
+    from gpu_backend.byte_backing import ByteBacking
     from gpu_backend.decoder import Decoder
-    from gpu_backend.decoder_caches import SizedManager, Slabs
+    from gpu_backend.decoder_caches import SizedManager
     from gpu_backend.executor_inputs import StepSize
     from gpu_backend.sequence_tables import Limits
     from sim.step import StepPlan
@@ -52,7 +54,7 @@ class DeviceExecutor:
     """
 
     def __init__(
-        self, decoder: Decoder, manager: SizedManager, slabs: Slabs, limits: Limits
+        self, decoder: Decoder, manager: SizedManager, backing: ByteBacking, limits: Limits
     ) -> None:
         """Before anything has been admitted.
 
@@ -64,7 +66,8 @@ class DeviceExecutor:
         shapes = table_shapes(manager, limits) | input_shapes(limits)
         self._arena = Arena(shapes, str(self._device))
         self._tables = SequenceTables(manager, self._arena, limits.max_sequences)
-        self._caches = CacheLayout(manager, slabs, self._arena).caches(decoder.shape)
+        self._caches = CacheLayout(manager, backing, self._arena).caches(decoder.shape)
+        self._memory = memory_of(backing, len(manager.usage().pools))
         self.texts = Texts(decoder.shape.vocab_size)
         self._inputs = StepInputs(self._arena, self._tables, self.texts)
         decoder.reach(limits.max_tokens)
@@ -88,6 +91,7 @@ class DeviceExecutor:
         size = self._inputs.write(plan, graph[0] if graph else len(plan.decodes))
         host_ns = time.perf_counter_ns() - started_ns
         self._clock.start()
+        self._memory.before(plan)
         words = self._arena.flush()
         if graph and self._graphs:
             self._graphs.replay(graph)
@@ -95,6 +99,7 @@ class DeviceExecutor:
             self._run(size)
         count = len(size.telling)
         self._told[:count].copy_(self._next[:count], non_blocking=True)
+        self._memory.launched()
         device_ns = self._clock.stop()
         self.last = StepTimes(device_ns, host_ns, words * WORD_BYTES)
         for sequence, token in zip(size.telling, self._told[:count].tolist(), strict=True):

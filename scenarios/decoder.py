@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scenarios.errors import UserError
-from scenarios.layers import Mamba2
+from scenarios.layers.attention import Attention
+from scenarios.layers.state_space import Mamba2
 from scenarios.model import AUTO
 
 if TYPE_CHECKING:
@@ -35,9 +37,9 @@ def decoder_shape_of(
     )
     from gpu_backend.kernels.views import KvShape  # noqa: PLC0415 - likewise
 
+    attention, mlp = _attention(model), model.mlp
     if objection := _objection(model, options):
         raise UserError(f"{model.name} cannot run on a device: {objection}")
-    attention, mlp = model.attention, model.mlp
     kv_dtype = model.dtypes.kv if options.kv_dtype == AUTO else options.kv_dtype
     kv = KvShape(page_tokens, attention.kv_heads, attention.head_dim, DTYPES[kv_dtype])
     rotary = RotaryShape(attention.rotary_dims, attention.rotary_theta)
@@ -71,16 +73,37 @@ def _state_shape(model: Model, options: MachineOptions) -> StateShape | None:
     )
 
 
+def _attention(model: Model) -> Attention:
+    """Its only kind of attention."""
+    kinds = model.attention
+    if len(kinds) != 1 or type(kinds[0]) is not Attention:
+        raise UserError(
+            f"{model.name} cannot run on a device: it needs one kind of grouped-query attention"
+        )
+    return kinds[0]
+
+
 def _objection(model: Model, options: MachineOptions) -> str | None:
-    """What the kernels do not compute."""
-    if options.tp != 1:
-        return "its kernels run on one device, use --tp 1"
-    if model.moe is not None or model.shared_block is not None or model.body.parallel:
-        return "it has experts, shared blocks or parallel layers"
-    if model.state is not None and not (isinstance(model.state, Mamba2) and model.state.gated_norm):
-        return "its state layers are not Mamba-2 with a gated norm"
-    if model.attention.output_gate or model.attention.qk_norm:
-        return "its attention has gates or norms"
-    if options.kv_dtype not in {AUTO, model.dtypes.weights}:
-        return f"its keys and values must have the type of its weights, {model.dtypes.weights}"
-    return None
+    """What the kernels do not compute; the first that applies."""
+    attention, state, mlp = _attention(model), model.state, model.mlp
+    plain = replace(attention, rotary_dims=0, rotary_theta=0.0)
+    sizes = (attention.layers, attention.query_heads, attention.kv_heads, attention.head_dim)
+    objections = {
+        "its kernels run on one device, use --tp 1": options.tp != 1,
+        "it has experts, shared blocks or parallel layers": (
+            model.moe is not None or model.shared_block is not None or model.body.parallel
+        ),
+        "its feed-forward layers have biases or norms behind them": (
+            model.body.sandwich_norms or (mlp is not None and mlp.biases)
+        ),
+        "its state layers are not Mamba-2 with a gated norm": (
+            state is not None and not (isinstance(state, Mamba2) and state.gated_norm)
+        ),
+        "its attention has gates, norms, biases, sinks or a window": (
+            plain != Attention(*sizes, rotary_theta=0.0)
+        ),
+        f"its keys and values must be {model.dtypes.weights}, as its weights are": (
+            options.kv_dtype not in {AUTO, model.dtypes.weights}
+        ),
+    }
+    return next((objection for objection, applies in objections.items() if applies), None)

@@ -20,7 +20,7 @@ from gpu_backend.decoder_weights import RandomWeights, weight_bytes
 from gpu_backend.kernels.device.kernels import TritonKernels
 from scenarios.decoder import decoder_shape_of
 from scenarios.machine import MachineOptions
-from scenarios.model import load_model
+from scenarios.model_file import load_model
 
 CASES = (
     "bamba-9b:64x2048",

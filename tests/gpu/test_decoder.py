@@ -18,7 +18,7 @@ from gpu_backend.sequence_tables import Limits
 from sim.engine import Engine, Wiring
 from sim.event_log import EventKind
 from sim.schedulers.fcfs import FcfsOptions, FcfsScheduler
-from tests.gpu.byte_backing import ByteBacking
+from tests.gpu.spoiling_backing import SpoilingBacking
 from traces.record import Trace
 
 if TYPE_CHECKING:
@@ -82,12 +82,12 @@ def kernels(device: str) -> Kernels:
 
 def run(
     oracle: Oracle, granularity: Granularity, device: str
-) -> tuple[Engine, Watch, DeviceExecutor, ByteBacking]:
+) -> tuple[Engine, Watch, DeviceExecutor, SpoilingBacking]:
     spec = oracle.shape.cache_spec()
     hybrid = oracle.shape.state is not None
     most = 100
     budget = 130 * spec.bytes_per_token() + 42 * spec.bytes_per_sequence() // 10
-    backing = ByteBacking(budget, GRANULE, device)
+    backing = SpoilingBacking(budget, GRANULE, device)
     options = AvmpOptions(
         granularity=granularity, unit=1, batch=4, state_ratio=0.7 if hybrid else 0.5
     )
