@@ -32,6 +32,7 @@ from sim.engine import Engine
 from sim.event_log import EventKind
 from sim.macro_steps import MacroStepEngine
 from sim.metric import Slo
+from sim.preemptions.recompute import Recompute
 from tests.gpu.spoiling_backing import SpoilingBacking
 from traces.record import Trace
 
@@ -93,7 +94,9 @@ def test_decisions_are_those_of_the_simulation_with_the_same_durations(allocator
     assert len(ran.of(EventKind.PREEMPTION))
     again = Recorded()
     again.durations_ns = recorded.durations_ns
-    simulated = Engine(trace(), replace(cell(allocator).wire(), executor=again)).run()
+    simulation = cell(allocator)
+    wiring = simulation.wire_with(simulation.build_manager(), again, Recompute())
+    simulated = Engine(trace(), wiring).run()
     assert simulated.sha256() == ran.sha256()
 
 
