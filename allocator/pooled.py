@@ -186,8 +186,7 @@ class PooledManager(CacheManager):
 
     def _bytes_of(self, pages_by_pool: Sequence[int]) -> int:
         """Bytes of so many pages of each pool."""
-        pages = zip(self._pools, pages_by_pool, strict=True)
-        return sum(count * pool.page_bytes for pool, count in pages)
+        return sum(n * p.page_bytes for p, n in zip(self._pools, pages_by_pool, strict=True))
 
     def _grow(self, sequence: int, held: Held, blocks: int) -> None:
         """Give a sequence so many more blocks."""

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from gpu_backend.kernels.pages import scatter
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
 LEAST_STAGED = 1 << 14
+WORD_BYTES = 4
 
 
 class Arena:
@@ -52,7 +51,7 @@ class Arena:
         self._values.append(values)
 
     def flush(self) -> int:
-        """Make the device see all that was noted; returns the words uploaded."""
+        """Make the device see all that was noted; returns the bytes uploaded."""
         count = sum(map(len, self._places))
         if not count:
             return 0
@@ -63,9 +62,19 @@ class Arena:
         np.concatenate(self._values, out=staged[1].numpy())
         self._places.clear()
         self._values.clear()
-        scatter(self._words, staged.to(self._words.device, non_blocking=True))
-        return 2 * count
+        _scatter(self._words, staged.to(self._words.device, non_blocking=True))
+        return 2 * count * WORD_BYTES
 
     def _new_staging(self, count: int) -> torch.Tensor:
         pinned = self._words.is_cuda
         return torch.empty(2, count, dtype=torch.int32, pin_memory=pinned)
+
+
+def _scatter(words: torch.Tensor, changes: torch.Tensor) -> None:
+    """Write changes (2, n): places, and what goes there."""
+    if words.is_cuda:
+        from gpu_backend.kernels.device.pages import scatter  # noqa: PLC0415 - triton is not everywhere
+
+        scatter(words, changes)
+    else:
+        words[changes[0].long()] = changes[1]

@@ -15,7 +15,6 @@ from gpu_backend.executor_inputs import StepInputs, input_shapes
 from gpu_backend.executor_memory import memory_of
 from gpu_backend.executor_texts import Texts
 from gpu_backend.graphs import DecodeGraphs
-from gpu_backend.kernels.pages import WORD_BYTES
 from gpu_backend.sequence_tables import SequenceTables, table_shapes
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ class DeviceExecutor:
         self._arena = Arena(shapes, str(self._device))
         self._tables = SequenceTables(manager, self._arena, limits.max_sequences)
         self._caches = CacheLayout(manager, backing, self._arena).caches(decoder.shape)
-        self._memory = memory_of(backing, len(manager.usage().pools))
+        self._memory = memory_of(backing)
         self.texts = Texts(decoder.shape.vocab_size)
         self._inputs = StepInputs(self._arena, self._tables, self.texts)
         decoder.reach(limits.max_tokens)
@@ -92,7 +91,7 @@ class DeviceExecutor:
         host_ns = time.perf_counter_ns() - started_ns
         self._clock.start()
         self._memory.before(plan)
-        words = self._arena.flush()
+        uploaded_bytes = self._arena.flush()
         if graph and self._graphs:
             self._graphs.replay(graph)
         else:
@@ -101,7 +100,7 @@ class DeviceExecutor:
         self._told[:count].copy_(self._next[:count], non_blocking=True)
         self._memory.launched()
         device_ns = self._clock.stop()
-        self.last = StepTimes(device_ns, host_ns, words * WORD_BYTES)
+        self.last = StepTimes(device_ns, host_ns, uploaded_bytes)
         for sequence, token in zip(size.telling, self._told[:count].tolist(), strict=True):
             self.texts.append(sequence, token)
         return device_ns

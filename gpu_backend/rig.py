@@ -15,7 +15,6 @@ from gpu_backend.deferred import DeferredBacking
 from gpu_backend.driver import CudaDriver
 from gpu_backend.executor import DeviceExecutor
 from gpu_backend.host_driver import HostDriver
-from gpu_backend.kernels.pages import copy_pages
 from gpu_backend.kernels.reference import TorchKernels
 from gpu_backend.measure import fill_with_noise
 from gpu_backend.page_ops import TorchPageOps
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from gpu_backend.decoder_caches import SizedManager
     from gpu_backend.decoder_shape import DecoderShape
     from gpu_backend.driver import VirtualMemory
+    from gpu_backend.page_ops import PageOps
     from gpu_backend.sequence_tables import Limits
     from sim.step import StepExecutor
 
@@ -47,11 +47,13 @@ class Rig:
     Attributes:
         decoder: The model.
         driver: The device's virtual memory.
+        page_ops: What copies, fills and compares pages.
         measured_on: Product, driver and versions, by name.
     """
 
     decoder: Decoder
     driver: VirtualMemory
+    page_ops: PageOps
     measured_on: dict[str, str]
 
     @classmethod
@@ -65,15 +67,16 @@ class Rig:
         check_triton()
         driver = CudaDriver()
         from gpu_backend.kernels.device.kernels import TritonKernels  # noqa: PLC0415 - needs triton
+        from gpu_backend.kernels.device.pages import TritonPageOps  # noqa: PLC0415 - the same
 
         decoder = Decoder(shape, RandomWeights(shape, str(device)).decoder(), TritonKernels())
-        return cls(decoder, driver, describe_device(device))
+        return cls(decoder, driver, TritonPageOps(), describe_device(device))
 
     @classmethod
     def on_host(cls, shape: DecoderShape) -> Rig:
         """Put a decoder of a shape on the host: slow, the same logic."""
         decoder = Decoder(shape, RandomWeights(shape, "cpu").decoder(), TorchKernels())
-        return cls(decoder, HostDriver(), {"name": HOST, "torch": torch.__version__})
+        return cls(decoder, HostDriver(), TorchPageOps(), {"name": HOST, "torch": torch.__version__})
 
     @property
     def product(self) -> str:
@@ -109,13 +112,12 @@ class Rig:
 
 
 def _vmm(rig: Rig, budget_bytes: int, granule_bytes: int) -> ByteBacking:
-    ops = TorchPageOps(copy_pages)
-    return DeferredBacking(VmmBacking(budget_bytes, rig.driver, granule_bytes, ops))
+    return DeferredBacking(VmmBacking(budget_bytes, rig.driver, granule_bytes, rig.page_ops))
 
 
 def _torch(rig: Rig, budget_bytes: int, granule_bytes: int) -> ByteBacking:
     device = rig.decoder.weights.embedding.device
-    return TorchBacking(budget_bytes, granule_bytes, device, TorchPageOps(copy_pages))
+    return TorchBacking(budget_bytes, granule_bytes, device, rig.page_ops)
 
 
 BACKINGS: dict[str, Callable[[Rig, int, int], ByteBacking]] = {"vmm": _vmm, "torch": _torch}

@@ -1,4 +1,4 @@
-"""One cell: a machine, an allocator and a scheduler, run over a trace."""
+"""One cell: replicas of a machine with an allocator and a scheduler, run over a trace."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from scenarios.errors import UserError
 from scenarios.host_cost import host_ns_per_op
 from scenarios.result import RunResult
 from scenarios.version import code_digest
-from sim.engine import SAMPLES_PER_TRACE, Engine, Wiring
+from sim.engine import SAMPLES_PER_TRACE, Engine, Fleet, Wiring
 from sim.macro_steps import MacroStepEngine
 from sim.metric import measure
 from sim.preemption import Means, known_preemptions
 from sim.preemptions.recompute import Recompute
+from sim.router import known_routers
+from sim.routers.round_robin import RoundRobin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,11 +29,14 @@ if TYPE_CHECKING:
     from scenarios.machine import Machine
     from sim.metric import Slo
     from sim.preemption import Preemption
-    from sim.step import StepPricer
+    from sim.step import StepExecutor, StepPricer
     from traces.record import Trace
 
 
 FAST = "fast"
+ROUND_ROBIN = RoundRobin.name
+MOST_REPLICAS = 1024
+"""Each has memory of its own to be kept account of."""
 ENGINES: dict[str, type[Engine]] = {FAST: MacroStepEngine, "exact": Engine}
 """Both write the same log: one jumps over steps in which nothing is decided."""
 
@@ -48,6 +53,8 @@ class Cell:
         engine_step: How the engine steps; see `ENGINES`.
         num_samples: Samples of occupancy between the first arrival and the last, at most.
         preemption: `NAME[:key=value,...]`: where the tokens of victims go.
+        replicas: How many serve the trace, each on a machine of its own.
+        router: `NAME[:key=value,...]`; chooses among several replicas.
     """
 
     machine: Machine
@@ -57,6 +64,8 @@ class Cell:
     engine_step: str = FAST
     num_samples: int = SAMPLES_PER_TRACE
     preemption: str = Recompute.name
+    replicas: int = 1
+    router: str = ROUND_ROBIN
 
     def digest(self, trace_digest: str) -> str:
         """SHA-256 (hex) of everything that determines a result, the code included."""
@@ -70,24 +79,37 @@ class Cell:
             UserError: An unknown allocator or option, or a budget it cannot be laid out in.
         """
         budget_bytes = self.machine.budget_bytes * budget_factor
-        return self.build_over(HostBacking(budget_bytes, self.machine.granule_bytes))
+        return self.manager_on(HostBacking(budget_bytes, self.machine.granule_bytes))
 
-    def build_over(self, backing: Backing) -> CacheManager:
-        """A fresh manager over a backing; errors as in `build_manager`."""
+    def manager_on(self, backing: Backing) -> CacheManager:
+        """A fresh manager on a fresh backing; errors as in `build_manager`."""
         choice = choose("allocator", self.allocator, known_managers())
         try:
             return choice.design.build(self.machine.spec, backing, choice.options)
         except ValueError as error:
             raise UserError(f"{self.allocator}: {error}") from None
 
-    def wire(self) -> Wiring:
-        """The parts of an engine; errors as in `build_manager`, for the scheduler too."""
-        scheduler, admission = choose_scheduler(self.scheduler)
-        control = None if admission is None else admission.design(admission.options)
+    def wire(self) -> Wiring | Fleet:
+        """The parts of an engine; errors as in `build_manager`, for scheduler and router too."""
+        check_replicas(self.replicas)
+        router = choose("router", self.router, known_routers())
+        if self.replicas == 1:
+            return self._wire_replica()
+        wirings = tuple(self._wire_replica() for _ in range(self.replicas))
+        return Fleet(wirings, router.design(router.options))
+
+    def _wire_replica(self) -> Wiring:
         steps = self.machine.executor()
         preemption = self._preemption(steps)
-        manager, plan = self.build_manager(), scheduler.design(scheduler.options)
-        executor = preemption.priced(steps)
+        return self.wire_with(self.build_manager(), preemption.priced(steps), preemption)
+
+    def wire_with(
+        self, manager: CacheManager, executor: StepExecutor, preemption: Preemption
+    ) -> Wiring:
+        """The parts of an engine, three of them given; errors as in `wire`."""
+        scheduler, admission = choose_scheduler(self.scheduler)
+        control = None if admission is None else admission.design(admission.options)
+        plan = scheduler.design(scheduler.options)
         try:
             return Wiring(manager, plan, executor, self.num_samples, control, preemption)
         except ValueError as error:
@@ -98,6 +120,12 @@ class Cell:
         choice = choose("preemption", self.preemption, known_preemptions())
         means = Means(self.machine.spec, self.machine.host, steps)
         return choice.design.build(choice.options, means)
+
+
+def check_replicas(count: int) -> None:
+    """Raise UserError unless so many replicas can be simulated."""
+    if not 1 <= count <= MOST_REPLICAS:
+        raise UserError(f"replicas must be from 1 to {MOST_REPLICAS}, not {count}")
 
 
 def simulate(

@@ -96,7 +96,7 @@ class Bench:
         most_tokens = size.max_sequence_tokens + size.room_tokens
         limits = Limits(size.max_sequences, most_tokens, size.max_step_tokens)
         with self.rig.backing(self.backing, machine.budget_bytes, machine.granule_bytes) as backing:
-            manager: Any = self._cell().build_over(backing)
+            manager: Any = self._cell().manager_on(backing)
             self.rig.fill(backing, len(manager.usage().pools))
             executor = self.rig.executor(manager, backing, limits)
             shapes = designed_steps(self.reach())

@@ -62,8 +62,7 @@ def primitives_of_device() -> dict[str, Any]:
     """What memory calls cost on the first CUDA device; see `check_device`."""
     check_device()
     from gpu_backend.driver import CudaDriver  # noqa: PLC0415 - with the GPU mode
-    from gpu_backend.kernels.pages import copy_pages  # noqa: PLC0415 - the same
-    from gpu_backend.page_ops import TorchPageOps  # noqa: PLC0415 - the same
+    from gpu_backend.kernels.device.pages import TritonPageOps  # noqa: PLC0415 - the same
     from gpu_backend.primitives import measure_primitives  # noqa: PLC0415 - the same
 
-    return measure_primitives(CudaDriver(), TorchPageOps(copy_pages), PRIMITIVE_TRIALS)
+    return measure_primitives(CudaDriver(), TritonPageOps(), PRIMITIVE_TRIALS)

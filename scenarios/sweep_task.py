@@ -51,6 +51,8 @@ class Setting:
         scheduler: `NAME[:key=value,...]`.
         slo: What a request must reach to count for goodput.
         preemption: `NAME[:key=value,...]`.
+        replicas: How many serve.
+        router: `NAME[:key=value,...]`.
     """
 
     model: str
@@ -60,6 +62,8 @@ class Setting:
     scheduler: str
     slo: Slo
     preemption: str
+    replicas: int
+    router: str
 
     def cell(self, allocator: str) -> Cell:
         """The cell of an allocator."""
@@ -70,15 +74,18 @@ class Setting:
             self.slo,
             num_samples=NUM_SAMPLES,
             preemption=self.preemption,
+            replicas=self.replicas,
+            router=self.router,
         )
 
 
 def settings_of(scenario: SweepScenario) -> Iterator[Setting]:
     """One setting a (model, mix), in the order of the scenario."""
-    for model in scenario.grid.models:
+    grid = scenario.grid
+    for model in grid.models:
         machine = scenario.machine(model)
         for name, mix in scenario.mixes.items():
-            rules = (scenario.grid.scheduler, scenario.slo, scenario.grid.preemption)
+            rules = (grid.scheduler, scenario.slo, grid.preemption, grid.replicas, grid.router)
             yield Setting(model, name, machine, mix, *rules)
 
 

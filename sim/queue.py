@@ -80,6 +80,14 @@ class TailQueue(ArrivalQueue):
         self.join(sequence)
 
 
+class SortedQueue(TailQueue):
+    """A `TailQueue` that is put into another order now and then, and stays in it."""
+
+    def sort(self, rank: Callable[[Sequence], float]) -> None:
+        """The lowest rank first; equal ranks stay in the order they are in."""
+        self._sequences = deque(sorted(self._sequences, key=rank))
+
+
 class RankedQueue(WaitingQueue):
     """The lowest rank first; ranks must differ and stay as they are while a sequence waits."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from allocator.backing import HostBacking
@@ -19,6 +19,7 @@ from scenarios.validation.steps import (
 )
 from sim.engine import Engine
 from sim.macro_steps import MacroStepEngine
+from sim.preemptions.recompute import Recompute
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,12 +138,11 @@ def limits_of(case: Case) -> Limits:
 
 def laid_out(case: Case, backing: Backing) -> PooledManager:
     """The manager of a case, if its pages are such that a device can follow them."""
-    manager = case.cell.build_over(backing)
+    manager = case.cell.manager_on(backing)
     if not isinstance(manager, PooledManager):
         raise UserError(f"{case.cell.allocator} cannot run on a device: it has no page table")
     return manager
 
 
 def _log(case: Case, manager: PooledManager, executor: StepExecutor) -> EventLog:
-    wiring = replace(case.cell.wire(), manager=manager, executor=executor)
-    return Engine(case.trace, wiring).run()
+    return Engine(case.trace, case.cell.wire_with(manager, executor, Recompute())).run()

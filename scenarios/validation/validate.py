@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from scenarios.cell import Cell
 from scenarios.device import load_device
+from scenarios.device_cell import ALLOCATORS
 from scenarios.errors import UnknownNameError, UserError
 from scenarios.machine import MachineOptions, machine_of
 from scenarios.model_choice import choose_model
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from traces.record import Trace
 
 KNOWN_BACKINGS = ("vmm", "torch")
-ON_DEVICE = ("avmp", "padded", "static")
-"""Allocators whose pools lie in slabs as the decoder's kernels read them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +105,8 @@ class Validation:
         for cell in found.cells():
             name = cell.allocator.partition(":")[0]
             cell.wire()
-            if name not in ON_DEVICE:
-                known = ", ".join(ON_DEVICE)
+            if name not in ALLOCATORS:
+                known = ", ".join(ALLOCATORS)
                 raise UserError(f"the kernels cannot read the pages of {name}: use {known}")
         return found
 

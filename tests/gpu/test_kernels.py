@@ -8,6 +8,7 @@ import torch
 
 from gpu_backend.kernels.reference import TorchKernels
 from gpu_backend.kernels.views import KvShape, StateShape
+from gpu_backend.page_ops import Pattern, TorchPageOps
 from tests.gpu.paged_caches import Case, copy_of, error
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 pytest.importorskip("triton", reason="triton is not installed")
 
+from gpu_backend.kernels.device import pages as page_kernels
 from gpu_backend.kernels.device.kernels import TritonKernels
 
 HALF = torch.bfloat16 if torch.cuda.is_available() else torch.float16
@@ -26,7 +28,7 @@ TOLERANCE = {torch.float32: 2e-6, torch.float16: 1e-3, torch.bfloat16: 8e-3}
 """Of float32 arithmetic, and of operands and results rounded to 11 bits or to 8."""
 
 KV = {
-    "llama": KvShape(16, 8, 128, HALF),
+    "plain": KvShape(16, 4, 64, HALF),
     "odd": KvShape(4, 3, 32, torch.float32),
     "long pages": KvShape(64, 4, 16, torch.float32),
 }
@@ -37,6 +39,7 @@ STATE = {
 }
 ONE_TOKEN = ((1, 40), (1, 0), (1, 15), (0, 0), (1, 16), (1, 300))
 CHUNKS = ((5, 0), (1, 33), (40, 16), (2, 1), (70, 0))
+SHORT_CHUNKS = ((5, 0), (1, 33), (20, 16), (2, 1))
 GROUPS = 4
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # numpy, in the interpreter
@@ -70,15 +73,16 @@ def test_decode_attention_is_that_of_float64(
 
 @pytest.mark.parametrize("shape", KV.values(), ids=KV)
 def test_chunk_attention_is_that_of_float64(shape: KvShape, device: str) -> None:
-    check_attention(Case(CHUNKS, shape.dtype, device), shape, lambda k: k.attend_chunks)
+    check_attention(Case(SHORT_CHUNKS, shape.dtype, device), shape, lambda k: k.attend_chunks)
 
 
-@pytest.mark.parametrize("shape", KV.values(), ids=KV)
-@pytest.mark.parametrize("rotated", [0, 0.5, 1])
+@pytest.mark.parametrize(
+    ("shape", "rotated"), list(zip(KV.values(), (0.5, 1, 0), strict=True)), ids=KV
+)
 def test_keys_and_values_reach_their_pages_and_nothing_else_changes(
     shape: KvShape, rotated: float, device: str
 ) -> None:
-    case = Case(CHUNKS, shape.dtype, device)
+    case = Case(SHORT_CHUNKS, shape.dtype, device)
     layer, rotary = case.kv(shape), case.rotary(int(rotated * shape.head_dim))
     qkv = case.random(case.num_tokens, (GROUPS + 2) * shape.kv_heads, shape.head_dim)
     other, rotated_by_other = replace(layer, pages=copy_of(layer.pages)), qkv.clone()
@@ -161,3 +165,29 @@ def test_norms_and_activations_are_those_of_float64(dtype: torch.dtype, device: 
     assert torch.equal(sums, exact_sums)
     for found, expected in results:
         assert error(found, expected) < TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("page_bytes", [48, 16400])
+def test_pages_are_copied_filled_and_compared_in_lists(page_bytes: int, device: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    slab = torch.randint(256, (12 * page_bytes,), generator=generator, dtype=torch.uint8)
+    slab, other = slab.to(device), slab.to(device).clone()
+    offsets = [page * page_bytes for page in (7, 2, 11, 0, 3, 9)]
+    pattern = Pattern([-5, 3 << 61], -0x61C8864680B583EB)
+    for ops, held in ((page_kernels.TritonPageOps(), slab), (TorchPageOps(), other)):
+        ops.copy(held, page_bytes, offsets[:3], offsets[3:])
+        ops.fill(held, page_bytes, offsets[:2], pattern)
+        held[7 * page_bytes + page_bytes - 1] += 1
+        found = ops.differ(held, page_bytes, offsets[:2], pattern)
+        assert found.tolist() == [True, False]
+    assert torch.equal(slab, other)
+
+
+def test_words_are_scattered_in_one_launch(device: str) -> None:
+    target = torch.zeros(3000, dtype=torch.int32, device=device)
+    places = torch.randperm(3000, generator=torch.Generator().manual_seed(1))[:1500]
+    changes = torch.stack((places, places * 3 + 1)).to(device, torch.int32)
+    page_kernels.scatter(target, changes)
+    expected = torch.zeros_like(target)
+    expected[changes[0].long()] = changes[1]
+    assert torch.equal(target, expected)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,4 +58,4 @@ class PacedRig(Rig):
 
 def paced_rig(prices: StepExecutor, factor: float = 1.0) -> PacedRig:
     plain = Rig.on_host(decoder_shape_of(tiny_model(), OPTIONS))
-    return PacedRig(plain.decoder, plain.driver, plain.measured_on, prices, factor)
+    return PacedRig(*(getattr(plain, f.name) for f in fields(plain)), prices, factor)

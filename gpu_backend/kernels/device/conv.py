@@ -138,7 +138,6 @@ def convolve(inputs: ConvInputs, layer: StateLayer, segments: Segments, out: tor
         "CHANNELS": shape.channels,
         "WIDTH": shape.conv_width,
         "ALIGNED": pages.alignment(layer.conv_offset_bytes, itemsize),
-        "num_warps": 4,
     }
     if segments.max_length == 1:
         taps, tile_c = triton.next_power_of_2(shape.conv_width), TILE_CHANNELS

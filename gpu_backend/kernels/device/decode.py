@@ -31,9 +31,9 @@ MIN_TOKENS_OF_SPLIT = 256
 class Launch:
     """How the kernel is cut; found by measurement."""
 
-    tile_rows: int = 64
+    tile_rows: int = 128
     num_warps: int = 4
-    num_stages: int = 3
+    num_stages: int = 4
     naming: str = HANDLE
 
 

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 import triton
 import triton.language as tl
 
-WORD_BYTES = 4
-TILE = 4096
-"""Words a program handles: 16 KiB."""
+from allocator.spec import PAGE_ALIGNMENT_BYTES
+from gpu_backend.page_ops import WORD_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gpu_backend.page_ops import Pattern
+
+TILE = 2048
+"""Words of a program: 16 KiB."""
 
 SCATTER_TILE = 1024
 
 
 @triton.jit
+def _page_at(offsets_ptr, number):
+    """First word of a page; pages start on 16 bytes."""
+    return tl.multiple_of(tl.load(offsets_ptr + number) // 8, 2)
+
+
+@triton.jit
 def _copy(slab_ptr, sources_ptr, targets_ptr, WORDS: tl.constexpr, TILE: tl.constexpr):
     pair, words = tl.program_id(0), tl.program_id(1) * TILE + tl.arange(0, TILE)
-    source = tl.multiple_of(tl.load(sources_ptr + pair) // 4, 4)
-    target = tl.multiple_of(tl.load(targets_ptr + pair) // 4, 4)
+    source, target = _page_at(sources_ptr, pair), _page_at(targets_ptr, pair)
     inside = words < WORDS
     tl.store(
         slab_ptr + target + words, tl.load(slab_ptr + source + words, mask=inside), mask=inside
@@ -25,21 +39,22 @@ def _copy(slab_ptr, sources_ptr, targets_ptr, WORDS: tl.constexpr, TILE: tl.cons
 
 
 @triton.jit
-def _fill(slab_ptr, pages_ptr, word, WORDS: tl.constexpr, TILE: tl.constexpr):
-    words = tl.program_id(1) * TILE + tl.arange(0, TILE)
-    page = tl.multiple_of(tl.load(pages_ptr + tl.program_id(0)) // 4, 4)
-    filled = tl.zeros([TILE], tl.int32) + word
-    tl.store(slab_ptr + page + words, filled, mask=words < WORDS)
+def _fill(slab_ptr, offsets_ptr, seeds_ptr, stride, WORDS: tl.constexpr, TILE: tl.constexpr):
+    page, words = tl.program_id(0), tl.program_id(1) * TILE + tl.arange(0, TILE)
+    pattern = tl.load(seeds_ptr + page) + words.to(tl.int64) * stride
+    tl.store(slab_ptr + _page_at(offsets_ptr, page) + words, pattern, mask=words < WORDS)
 
 
 @triton.jit
-def _count_other(slab_ptr, pages_ptr, counts_ptr, word, WORDS: tl.constexpr, TILE: tl.constexpr):
-    words = tl.program_id(1) * TILE + tl.arange(0, TILE)
-    page = tl.multiple_of(tl.load(pages_ptr + tl.program_id(0)) // 4, 4)
-    found = tl.load(slab_ptr + page + words, mask=words < WORDS, other=word)
-    others = tl.sum((found != word).to(tl.int32), 0)
-    if others > 0:
-        tl.atomic_add(counts_ptr + tl.program_id(0), others)
+def _differ(
+    slab_ptr, offsets_ptr, seeds_ptr, found_ptr, stride, WORDS: tl.constexpr, TILE: tl.constexpr
+):
+    page, words = tl.program_id(0), tl.program_id(1) * TILE + tl.arange(0, TILE)
+    pattern = tl.load(seeds_ptr + page) + words.to(tl.int64) * stride
+    held = tl.load(slab_ptr + _page_at(offsets_ptr, page) + words, mask=words < WORDS, other=0)
+    differs = ((held != pattern) & (words < WORDS)).to(tl.int32)
+    if tl.max(differs, 0) > 0:
+        tl.store(found_ptr + page, 1)
 
 
 @triton.jit
@@ -50,46 +65,66 @@ def _scatter(target_ptr, places_ptr, values_ptr, count, TILE: tl.constexpr):
     tl.store(target_ptr + places, tl.load(values_ptr + at, mask=inside), mask=inside)
 
 
-def copy_pages(
-    slab: torch.Tensor, page_bytes: int, sources: torch.Tensor, targets: torch.Tensor
-) -> None:
-    """See `gpu_backend.kernels.pages.copy_pages`."""
-    if len(sources):
-        words = page_bytes // WORD_BYTES
-        _copy[_grid(len(sources), page_bytes)](
-            slab.view(torch.int32), sources, targets, WORDS=words, TILE=TILE
-        )
+class TritonPageOps:
+    """See `PageOps`; pages start on 16 bytes and hold a multiple of them, as those of pools do."""
 
+    def copy(
+        self, slab: torch.Tensor, page_bytes: int, sources: Sequence[int], targets: Sequence[int]
+    ) -> None:
+        """See `PageOps.copy`."""
+        if sources:
+            places = _upload(slab, page_bytes, (sources, targets))
+            words = page_bytes // WORD_BYTES
+            _copy[_grid(sources, words)](
+                slab.view(torch.int64), places[0], places[1], WORDS=words, TILE=TILE
+            )
 
-def fill_pages(slab: torch.Tensor, page_bytes: int, pages: torch.Tensor, word: int) -> None:
-    """See `gpu_backend.kernels.pages.fill_pages`."""
-    if len(pages):
-        words = page_bytes // WORD_BYTES
-        _fill[_grid(len(pages), page_bytes)](
-            slab.view(torch.int32), pages, word, WORDS=words, TILE=TILE
-        )
+    def fill(
+        self, slab: torch.Tensor, page_bytes: int, offsets: Sequence[int], pattern: Pattern
+    ) -> None:
+        """See `PageOps.fill`."""
+        if offsets:
+            given = _upload(slab, page_bytes, (offsets, pattern.seeds))
+            words = page_bytes // WORD_BYTES
+            _fill[_grid(offsets, words)](
+                slab.view(torch.int64), given[0], given[1], pattern.stride, WORDS=words, TILE=TILE
+            )
 
-
-def count_other_words(
-    slab: torch.Tensor, page_bytes: int, pages: torch.Tensor, word: int
-) -> torch.Tensor:
-    """See `gpu_backend.kernels.pages.count_other_words`."""
-    counts = torch.zeros(len(pages), dtype=torch.int32, device=slab.device)
-    if len(pages):
-        words = page_bytes // WORD_BYTES
-        _count_other[_grid(len(pages), page_bytes)](
-            slab.view(torch.int32), pages, counts, word, WORDS=words, TILE=TILE
-        )
-    return counts
+    def differ(
+        self, slab: torch.Tensor, page_bytes: int, offsets: Sequence[int], pattern: Pattern
+    ) -> torch.Tensor:
+        """See `PageOps.differ`."""
+        found = torch.zeros(len(offsets), dtype=torch.int32, device=slab.device)
+        if offsets:
+            given = _upload(slab, page_bytes, (offsets, pattern.seeds))
+            words = page_bytes // WORD_BYTES
+            _differ[_grid(offsets, words)](
+                slab.view(torch.int64), given[0], given[1], found, pattern.stride,
+                WORDS=words, TILE=TILE,
+            )  # fmt: skip
+        return found.bool()
 
 
 def scatter(target: torch.Tensor, changes: torch.Tensor) -> None:
-    """See `gpu_backend.kernels.pages.scatter`."""
+    """Write words to places.
+
+    Args:
+        target: int32, shape (words,).
+        changes: int32, shape (2, n): places, each at most once, and what to write there.
+    """
     count = changes.shape[1]
-    if count:
-        grid = (triton.cdiv(count, SCATTER_TILE),)
-        _scatter[grid](target, changes[0], changes[1], count, TILE=SCATTER_TILE)
+    grid = (triton.cdiv(count, SCATTER_TILE),)
+    _scatter[grid](target, changes[0], changes[1], count, TILE=SCATTER_TILE)
 
 
-def _grid(pages: int, page_bytes: int) -> tuple[int, int]:
-    return pages, triton.cdiv(page_bytes // WORD_BYTES, TILE)
+def _upload(
+    slab: torch.Tensor, page_bytes: int, columns: tuple[Sequence[int], Sequence[int]]
+) -> torch.Tensor:
+    """Offsets, and what goes with them, on the slab's device: int64, shape (2, pages)."""
+    if page_bytes % PAGE_ALIGNMENT_BYTES or any(at % PAGE_ALIGNMENT_BYTES for at in columns[0]):
+        raise ValueError(f"pages of {page_bytes} bytes do not lie on {PAGE_ALIGNMENT_BYTES} bytes")
+    return torch.tensor(columns, dtype=torch.int64).to(slab.device)
+
+
+def _grid(pages: Sequence[int], words: int) -> tuple[int, int]:
+    return len(pages), triton.cdiv(words, TILE)

@@ -30,9 +30,9 @@ class Launch:
         num_stages: Tiles under way in a program.
     """
 
-    tile_rows: int = 64
+    tile_rows: int = 16
     tiles: int = 1
-    num_warps: int = 4
+    num_warps: int = 1
     num_stages: int = 1
 
 
