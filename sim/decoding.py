@@ -41,6 +41,7 @@ class Decoding:
     def join(self, sequence: Sequence) -> None:
         """Take a running sequence in that owes nothing."""
         sequence.follow(self._rounds)
+        sequence.account.follow(self._rounds)
         self.cohort.join(sequence.request_id, sequence.place)
         insort(self.members, sequence, key=PLACE)
         self._context_tokens += sequence.computed_tokens - self._rounds.count
@@ -54,6 +55,7 @@ class Decoding:
         self._context_tokens -= sequence.computed_tokens - self._rounds.count
         sequence.last_round = None
         sequence.follow(STANDING)
+        sequence.account.part()
         self.cohort.leave(sequence.request_id)
 
     def enter(self, plan: StepPlan) -> None:

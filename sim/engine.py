@@ -8,11 +8,22 @@ from typing import TYPE_CHECKING
 
 import simpy
 
+from sim.account import Accounts
+from sim.admission import AdmissionChain
 from sim.arrivals import arrivals_of
 from sim.batch import Batch
 from sim.clock import SAMPLE_PRIORITY, STEP_END_PRIORITY, Later
-from sim.event_log import NO_SUBJECT, EventKind, EventLog, LogHeader, PoolHeader
+from sim.event_log import (
+    NO_SUBJECT,
+    EventKind,
+    EventLog,
+    LogHeader,
+    PoolHeader,
+    TenantHeader,
+)
+from sim.gate import Gate
 from sim.preemptions.recompute import Recompute
+from sim.tenant import settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -22,6 +33,8 @@ if TYPE_CHECKING:
     from sim.preemption import Preemption
     from sim.scheduler import Scheduler
     from sim.step import StepExecutor, StepPlan
+    from sim.tenant import Tenant
+    from sim.waiting import WaitingQueue
     from traces.record import Request, Trace
 
 SAMPLES_PER_TRACE = 2000
@@ -40,8 +53,9 @@ class Wiring:
         scheduler: Decides who runs.
         executor: Prices steps.
         num_samples: Samples of occupancy between the first arrival and the last, at most.
-        control: What stands between the scheduler and the allocator at admissions, if anything.
+        control: What stands before the queue and at admissions, if anything.
         preemption: Where the tokens of victims go; the executor should price it.
+        tenants: What is known of tenants of the trace, or of all others.
     """
 
     manager: CacheManager
@@ -50,6 +64,7 @@ class Wiring:
     num_samples: int = SAMPLES_PER_TRACE
     control: AdmissionControl | None = None
     preemption: Preemption = field(default_factory=Recompute)
+    tenants: tuple[Tenant, ...] = ()
 
     def __post_init__(self) -> None:
         objection = self.scheduler.objection(self.manager)
@@ -92,10 +107,14 @@ class Engine:
         self._on_progress = on_progress
         self._start_ns = 0 if trace.arrival_ns is None else int(trace.arrival_ns[0])
         self.log = EventLog(_header(trace, wiring))
-        scheduler = wiring.scheduler
-        queue, max_tokens = scheduler.new_queue(), scheduler.max_tokens
-        self._batch = Batch(wiring.manager, self.log, queue, max_tokens, wiring.control)
+        control = AdmissionChain() if wiring.control is None else wiring.control
+        queue, max_tokens = _queue(wiring), wiring.scheduler.max_tokens
+        self._batch = Batch(wiring.manager, self.log, queue, max_tokens, control)
         self._batch.preemption = wiring.preemption
+        names = [tenant.name for tenant in self.log.header.tenants]
+        budget_bytes = self.log.header.budget_bytes
+        self._batch.accounts = Accounts(names, wiring.tenants, wiring.manager.spec, budget_bytes)
+        self._gate = Gate(self.env, self._batch, control, self._on_entry)
         self._arrived = self.env.event()
         self._counted = wiring.manager.backing.counters()
         self._prepared_for = self._batch.occasion
@@ -112,10 +131,13 @@ class Engine:
 
     def enter(self, requests: list[Request]) -> None:
         """Take requests that arrive now, and wake the engine if it sleeps."""
-        self._batch.now_ns = int(self.env.now)
+        self._on_entry()
         self._num_arrived += len(requests)
         for request in requests:
-            self._batch.arrive(request)
+            self._gate.meet(request)
+
+    def _on_entry(self) -> None:
+        self._batch.now_ns = int(self.env.now)
         if not self._arrived.triggered:
             self._arrived.succeed()
 
@@ -180,7 +202,7 @@ class Engine:
         Raises:
             RuntimeError: If none will come: the scheduler leaves sequences waiting for ever.
         """
-        if self._num_arrived == self._num_requests:
+        if self._num_arrived == self._num_requests and not self._gate.num_delayed:
             left = self._num_requests - self._batch.num_ended
             raise RuntimeError(f"the scheduler runs nothing, yet {left} requests have not ended")
         self._arrived = self.env.event()
@@ -220,7 +242,17 @@ def _header(trace: Trace, wiring: Wiring) -> LogHeader:
     usage = wiring.manager.usage()
     interval_ns = sample_interval_ns(trace, wiring.num_samples)
     pools = tuple(PoolHeader(pool.name, pool.page_bytes) for pool in usage.pools)
-    return LogHeader(len(trace), usage.budget_bytes, interval_ns, pools)
+    names = dict.fromkeys(trace.tenants)
+    weights = [settings_of(name, wiring.tenants).weight for name in names]
+    tenants = tuple(map(TenantHeader, names, weights))
+    return LogHeader(len(trace), usage.budget_bytes, interval_ns, pools, tenants)
+
+
+def _queue(wiring: Wiring) -> WaitingQueue:
+    """The scheduler's queue; one that parts tenants where one of them has a quota."""
+    queue = wiring.scheduler.new_queue()
+    has_quotas = any(tenant.has_quota for tenant in wiring.tenants)
+    return queue.with_quotas() if has_quotas else queue
 
 
 def _stranded_bytes(usage: Usage, short_pool: int | None) -> int:

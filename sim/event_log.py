@@ -13,7 +13,7 @@ from array import array
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 from weakref import finalize
 
 import numpy as np
@@ -35,7 +35,7 @@ class EventKind(IntEnum):
     """Kinds of rows, with what subject, a, b and c mean in each."""
 
     ARRIVAL = 0
-    """request, prompt tokens, output tokens, -"""
+    """request, prompt tokens, output tokens, tenant"""
     REJECTION = 1
     """request, RejectionReason, tokens asked, most tokens one sequence can have"""
     ADMISSION = 2
@@ -72,6 +72,8 @@ class EventKind(IntEnum):
     """request, bytes copied to the host, bytes the host then holds, nanoseconds on the link"""
     SWAP_IN = 18
     """request, bytes copied back, bytes the host then holds, nanoseconds on the link"""
+    MADE_WAY = 20
+    """request preempted just before, request that asked for room, -, -: if there are tenants"""
 
 
 class Loss(IntEnum):
@@ -94,6 +96,12 @@ class RejectionReason(IntEnum):
     """More tokens than one sequence could have if it were alone."""
     OUTGREW = 1
     """Alone in memory, it still could not be given what it asked for."""
+    OVER_QUOTA = 2
+    """Alone, it would need more memory than its tenant may ever have."""
+    THROTTLED = 3
+    """Its tenant's bucket held too few tokens."""
+    QUEUE_FULL = 4
+    """As many waited already as may wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +110,14 @@ class PoolHeader:
 
     name: str
     page_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class TenantHeader:
+    """A tenant of the run: its name and its weight."""
+
+    name: str
+    weight: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +130,21 @@ class LogHeader:
         sample_interval_ns: Distance of samples on the grid of simulated time; it doubles in runs
             that last several times as long as their arrivals.
         pools: The pools, in the order of their numbers.
+        tenants: The tenants, likewise; none where the trace names none.
     """
 
     num_requests: int
     budget_bytes: int
     sample_interval_ns: int
     pools: tuple[PoolHeader, ...]
+    tenants: tuple[TenantHeader, ...] = ()
+
+    def described(self) -> dict[str, Any]:
+        """Its fields; tenants only where there are some, since most logs know none."""
+        described = asdict(self)
+        if not self.tenants:
+            del described["tenants"]
+        return described
 
 
 class EventLog:
@@ -189,7 +214,7 @@ class EventLog:
         self._cells.frombytes(table.tobytes())
 
     def _parts(self) -> Iterator[bytes]:
-        yield json.dumps(asdict(self.header), sort_keys=True).encode() + b"\n"
+        yield json.dumps(self.header.described(), sort_keys=True).encode() + b"\n"
         for rows in self.blocks():
             yield rows.astype("<i8").tobytes()
 

@@ -12,8 +12,8 @@ from sim.step import Chunk, StepPlan
 
 if TYPE_CHECKING:
     from sim.batch import Batch
-    from sim.queue import WaitingQueue
     from sim.request import Sequence
+    from sim.waiting import WaitingQueue
 
 INIT_NEW_TOKEN_RATIO = 0.7
 MIN_NEW_TOKEN_RATIO_FACTOR = 0.14

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sim.queue import ArrivalQueue, RankedQueue, WaitingQueue
+from sim.queue import ArrivalQueue, RankedQueue
+from sim.waiting import WaitingQueue
 from sim.request import Sequence
 from traces.record import Request
 
