@@ -13,6 +13,7 @@ from scenarios.errors import UserError
 from scenarios.host_cost import host_ns_per_op
 from scenarios.result import RunResult
 from scenarios.version import code_digest
+from sim.admission import AdmissionChain
 from sim.engine import SAMPLES_PER_TRACE, Engine, Wiring
 from sim.macro_steps import MacroStepEngine
 from sim.metric import measure
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from sim.metric import Slo
     from sim.preemption import Preemption
     from sim.step import StepPricer
+    from sim.tenant import Tenant
     from traces.record import Trace
 
 
@@ -42,11 +44,12 @@ class Cell:
     Attributes:
         machine: Model and device.
         allocator: `NAME[:key=value,...]`.
-        scheduler: `NAME[:key=value,...]`, and behind a plus an admission control.
+        scheduler: `NAME[:key=value,...]`, and each behind a plus admission controls.
         slo: What a request must reach to count for goodput.
         engine_step: How the engine steps; see `ENGINES`.
         num_samples: Samples of occupancy between the first arrival and the last, at most.
         preemption: `NAME[:key=value,...]`: where the tokens of victims go.
+        tenants: What is known of tenants of the trace, or of all others.
     """
 
     machine: Machine
@@ -56,6 +59,7 @@ class Cell:
     engine_step: str = FAST
     num_samples: int = SAMPLES_PER_TRACE
     preemption: str = Recompute.name
+    tenants: tuple[Tenant, ...] = ()
 
     def digest(self, trace_digest: str) -> str:
         """SHA-256 (hex) of everything that determines a result, the code included."""
@@ -77,14 +81,15 @@ class Cell:
 
     def wire(self) -> Wiring:
         """The parts of an engine; errors as in `build_manager`, for the scheduler too."""
-        scheduler, admission = choose_scheduler(self.scheduler)
-        control = None if admission is None else admission.design(admission.options)
+        scheduler, admissions = choose_scheduler(self.scheduler)
+        control = AdmissionChain([one.design(one.options) for one in admissions])
         steps = self.machine.executor()
         preemption = self._preemption(steps)
         manager, plan = self.build_manager(), scheduler.design(scheduler.options)
         executor = preemption.priced(steps)
         try:
-            return Wiring(manager, plan, executor, self.num_samples, control, preemption)
+            parts = (executor, self.num_samples, control, preemption, self.tenants)
+            return Wiring(manager, plan, *parts)
         except ValueError as error:
             parts = f"{self.allocator} with {self.scheduler} and {self.preemption}"
             raise UserError(f"{parts}: {error}") from None

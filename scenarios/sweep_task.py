@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from scenarios.machine import Machine
     from scenarios.sweep_scenario import Mix, SweepScenario
     from sim.metric import Slo
+    from sim.tenant import Tenant
     from traces.record import Trace
 
 Row = dict[str, Any]
@@ -51,6 +52,7 @@ class Setting:
         scheduler: `NAME[:key=value,...]`.
         slo: What a request must reach to count for goodput.
         preemption: `NAME[:key=value,...]`.
+        tenants: What is known of tenants of the traffic, or of all others.
     """
 
     model: str
@@ -60,6 +62,7 @@ class Setting:
     scheduler: str
     slo: Slo
     preemption: str
+    tenants: tuple[Tenant, ...] = ()
 
     def cell(self, allocator: str) -> Cell:
         """The cell of an allocator."""
@@ -70,6 +73,7 @@ class Setting:
             self.slo,
             num_samples=NUM_SAMPLES,
             preemption=self.preemption,
+            tenants=self.tenants,
         )
 
 
@@ -79,7 +83,7 @@ def settings_of(scenario: SweepScenario) -> Iterator[Setting]:
         machine = scenario.machine(model)
         for name, mix in scenario.mixes.items():
             rules = (scenario.grid.scheduler, scenario.slo, scenario.grid.preemption)
-            yield Setting(model, name, machine, mix, *rules)
+            yield Setting(model, name, machine, mix, *rules, scenario.tenants)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,10 +209,16 @@ def _outcome(cell: Cell, trace: Trace) -> Row:
 
 
 def _flat(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Figures by one name each: `waste: {internal_pct}` becomes `waste_internal_pct`."""
+    """Figures by one name each: `waste: {internal_pct}` becomes `waste_internal_pct`.
+
+    Figures of a tenant carry its name: `tenants_chat_completed`.
+    """
     for name, value in metrics.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{name}_")
+        elif name == "tenants":
+            for figures in value:
+                yield from _flat(figures, f"{prefix}{name}_{figures['tenant']}_")
         else:
             yield prefix + name, value
 

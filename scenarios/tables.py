@@ -44,9 +44,22 @@ def _table(title: str, runs: tuple[RunResult, ...]) -> Table:
     rows = ROWS + SWAP_ROWS * any(run.is_swapping for run in runs)
     for label, figure in rows:
         table.add_row(label, *(figure(run.metrics) for run in runs))
+        if label == "rejected":
+            for reason in _reasons(runs):
+                table.add_row(f"  {reason.replace('_', ' ')}", *_refused(reason, runs))
     if any(run.metrics["stability"] == OVERLOADED for run in runs):
         table.caption = f"{MARK} overloaded: grows with the length of the trace."
     return table
+
+
+def _reasons(runs: tuple[RunResult, ...]) -> list[str]:
+    """Why requests were refused, as far as any were."""
+    known = runs[0].metrics["rejections"]
+    return [reason for reason in known if any(run.metrics["rejections"][reason] for run in runs)]
+
+
+def _refused(reason: str, runs: tuple[RunResult, ...]) -> Iterator[str]:
+    return (f"{run.metrics['rejections'][reason]:,}" for run in runs)
 
 
 def list_lines(items: list[Item]) -> Iterator[str]:

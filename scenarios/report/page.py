@@ -19,6 +19,7 @@ from scenarios.report.memory_charts import occupancy_row, waste_row
 from scenarios.report.reading import reading_of
 from scenarios.report.series import end_s_of, start_s_of
 from scenarios.report.table_html import table_html
+from scenarios.report.tenants import tenants_html
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +50,7 @@ def report_html(result: ReplayResult) -> str:
         facts=facts_html(result),
         reading=_reading_html(result.runs),
         table=table_html(result.runs),
+        tenants=tenants_html(result.runs),
         charts=matrix_html(rows, [run.allocator for run in result.runs]),
         provenance=provenance_html(result),
         chart_data=_script_json([figure for row in rows for figure in row.figures]),

@@ -101,7 +101,7 @@ class FcfsScheduler(Scheduler):
         return preempted
 
     def _make_way(self, batch: Batch, asked_by: Sequence) -> Sequence:
-        """Preempt a victim for who needs room; one that is alone has outgrown memory and is refused."""
+        """Preempt a victim for who asks; one that is alone has outgrown memory and is refused."""
         victim = max(batch.running, key=self._victim_key)
         if len(batch.running) == 1:
             batch.reject_running(victim)
