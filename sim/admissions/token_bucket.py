@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from fractions import Fraction
+from math import ceil, floor
 from typing import TYPE_CHECKING
 
 from sim.admission import AdmissionControl
@@ -58,31 +60,26 @@ class TokenBucketOptions:
 
 
 class Bucket:
-    """A bucket that starts full; amounts are kept as the time it takes to fill them in.
+    """A bucket that starts full; what it lacks is kept as the time until it would be full.
 
-    So all is integers: what is missing at a time is the time until it would be full. A request
-    that costs more than the bucket can hold goes when it is full, and leaves a debt.
+    So all is integers, and nobody goes a nanosecond early. A request that costs more than the
+    bucket can hold goes when it is full, and leaves a debt.
     """
 
     def __init__(self, rate: float, burst: float) -> None:
         """A bucket of some size, with its refill a second."""
-        self._rate = rate.as_integer_ratio()
-        self._burst_ns = self.fill_ns(burst)
+        self._rate = Fraction(rate)
+        self._burst = Fraction(burst)
         self._full_ns = 0  # when it is full if nobody takes anything
 
-    def fill_ns(self, amount: float) -> int:
-        """Nanoseconds in which so much flows in, rounded up."""
-        (rate, per), (size, parts) = self._rate, amount.as_integer_ratio()
-        return -(-size * per * NS_PER_S // (rate * parts))
-
-    def ready_ns(self, cost: float, now_ns: int) -> int:
+    def ready_ns(self, cost: int, now_ns: int) -> int:
         """The earliest time, from now on, at which it holds a cost, or is full."""
-        spare_ns = max(0, self._burst_ns - self.fill_ns(cost))
+        spare_ns = floor(max(Fraction(0), self._burst - cost) * NS_PER_S / self._rate)
         return max(now_ns, self._full_ns - spare_ns)
 
-    def take(self, cost: float, time_ns: int) -> None:
+    def take(self, cost: int, time_ns: int) -> None:
         """Take a cost out at a time, which may lie ahead; later calls name no earlier time."""
-        self._full_ns = max(self._full_ns, time_ns) + self.fill_ns(cost)
+        self._full_ns = max(self._full_ns, time_ns) + ceil(cost * NS_PER_S / self._rate)
 
 
 class TokenBucket(AdmissionControl):

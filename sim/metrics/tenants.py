@@ -54,7 +54,7 @@ def jain_index(amounts: NDArray[np.float64]) -> float | None:
     squares = float((amounts**2).sum())
     if len(amounts) < 2 or not squares:  # noqa: PLR2004 - one alone is neither fair nor unfair
         return None
-    return float(amounts.sum()) ** 2 / (len(amounts) * squares)
+    return min(1.0, float(amounts.sum()) ** 2 / (len(amounts) * squares))  # but for rounding
 
 
 @dataclass(frozen=True, slots=True)

@@ -299,7 +299,7 @@ COSTS = st.lists(st.tuples(st.integers(0, 3 * NS_PER_S), st.integers(1, 30)), ma
 def test_a_bucket_lets_in_as_soon_as_its_level_allows(
     gaps_and_costs: list[tuple[int, int]], rate: float, burst: int
 ) -> None:
-    """Against the level itself, kept in fractions; each rounding may delay by a nanosecond."""
+    """Against the level itself, in fractions: never early, and late by a nanosecond a request."""
     assume(gaps_and_costs)
     bucket, level, level_ns, now_ns = Bucket(rate, burst), Fraction(burst), 0, 0
     per_ns = Fraction(rate) / NS_PER_S
@@ -310,7 +310,7 @@ def test_a_bucket_lets_in_as_soon_as_its_level_allows(
         bucket.take(cost, entry_ns)
         assert entry_ns >= max(now_ns, level_ns)
         before = min(Fraction(burst), level + (entry_ns - level_ns) * per_ns)
-        assert before >= min(cost, burst) - slack
+        assert before >= min(cost, burst)
         if entry_ns > max(now_ns, level_ns):
             assert before <= min(cost, burst) + slack
         level, level_ns = before - cost, entry_ns

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from sim.queue import ArrivalQueue, RankedQueue
-from sim.waiting import WaitingQueue
 from sim.request import Sequence
 from traces.record import Request
+
+if TYPE_CHECKING:
+    from sim.waiting import WaitingQueue
 
 
 def sequence(number: int, priority: int = 0) -> Sequence:
