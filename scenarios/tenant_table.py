@@ -17,7 +17,15 @@ NOTHING = "-"
 MOST_TENANTS = 12
 """Rows of a table at most; the JSON result has all."""
 
-HEADS = ("tenant", "requests", "refused", "share, %", "goodput/s", "TTFT p99, s", "preempted")
+HEADS = (
+    "tenant",
+    "requests",
+    "refused",
+    "share, %",
+    "goodput/s",
+    "TTFT p99, s",
+    "preempted (for others)",
+)
 
 
 def tenant_tables(result: ReplayResult) -> Iterator[Table]:
@@ -32,8 +40,9 @@ def _table(run: RunResult) -> Table:
     title = f"Tenants under {escape(run.allocator)}"
     title += "" if index is None else f", Jain's index {index:.3f}"
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    for head in HEADS:
-        table.add_column(head, justify="left" if head == "tenant" else "right", overflow="fold")
+    table.add_column(HEADS[0], no_wrap=True)
+    for head in HEADS[1:]:
+        table.add_column(head, justify="right", overflow="fold")
     for figures in tenants[:MOST_TENANTS]:
         table.add_row(*_cells(figures))
     if len(tenants) > MOST_TENANTS:
@@ -50,7 +59,7 @@ def _cells(figures: dict[str, Any]) -> tuple[str, ...]:
         f"{figures['share_pct']:.1f}",
         _number(figures["goodput_rps"], 2),
         _number(figures["ttft_s"]["p99"], 3),
-        f"{preempted:,} ({for_others:,} for others)" if preempted else "0",
+        f"{preempted:,} ({for_others:,})",
     )
 
 

@@ -269,7 +269,9 @@ NEIGHBOURS = ("replay", "noisy-neighbour:n=6,rate=4,prompt=600,output=80", *WHER
 def test_tenants_share_by_their_settings_and_each_has_its_figures(twinpool: Twinpool) -> None:
     given = ("--memory-gib", "0.5", "--allocator", "avmp", "--tenant", "*:max_waiting=9")
     chosen = ("--scheduler", "fair+queue-limit+token-bucket:rate=4000", "--tenant")
-    result = twinpool(*NEIGHBOURS, *given, *chosen, "noisy:weight=0.5,rate=9000", "--json").json()
+    result = twinpool(
+        *NEIGHBOURS, *given, *chosen, "noisy:weight=0.5,max_waiting=2", "--json"
+    ).json()
     jsonschema.validate(result, REPLAY)
     (run,) = result["runs"]
     assert [tenant["tenant"] for tenant in run["tenants"]] == ["noisy", "well-behaved"]

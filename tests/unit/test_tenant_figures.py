@@ -104,7 +104,7 @@ def test_names_of_tenants_are_text_and_never_markup(log: EventLog) -> None:
     for table in tenant_tables(result_of(log)):
         Console(file=printed, width=120).print(table)
     assert EVIL in printed.getvalue()
-    assert "2 (1 for others)" in printed.getvalue()
+    assert "2 (1)" in printed.getvalue()
 
 
 def test_one_tenant_needs_no_table() -> None:
