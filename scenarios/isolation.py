@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from scenarios.cell import Cell
 from scenarios.device import load_device
 from scenarios.machine import MachineOptions, machine_of
-from scenarios.model import load_model
+from scenarios.model_file import load_model
 from sim.macro_steps import MacroStepEngine
 from sim.metric import Slo, measure
 from sim.tenant import Tenant

@@ -116,5 +116,6 @@ def _header(about: dict[str, Any]) -> LogHeader:
         budget_bytes=about["budget_bytes"],
         sample_interval_ns=about["sample_interval_ns"],
         pools=tuple(PoolHeader(name, page_bytes) for name, page_bytes in about["pools"]),
-        tenants=tuple(TenantHeader(name, weight) for name, weight in about["tenants"]),
+        # Runs that were kept before logs knew tenants have none.
+        tenants=tuple(TenantHeader(name, weight) for name, weight in about.get("tenants", ())),
     )

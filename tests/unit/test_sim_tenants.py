@@ -230,7 +230,7 @@ def test_impossible_settings_are_refused(values: dict[str, Any]) -> None:
 def test_impossible_options_are_refused() -> None:
     for bad in ({"quantum": 0}, {"prompt_price": -1.0}, {"prompt_price": 0.0, "output_price": 0.0}):
         with pytest.raises(ValueError, match="must"):
-            FairOptions(**bad)  # type: ignore[arg-type]
+            FairOptions(**bad)
     with pytest.raises(ValueError, match="rate"):
         TokenBucketOptions(rate=-1.0)
     with pytest.raises(ValueError, match="no limit"):

@@ -11,7 +11,7 @@ from scenarios.device import load_device
 from scenarios.errors import UserError
 from scenarios.isolation import PROMISED_STEPS, outcomes, table_of
 from scenarios.machine import MachineOptions, machine_of
-from scenarios.model import load_model
+from scenarios.model_file import load_model
 from scenarios.sweep import SweepOptions, sweep
 from scenarios.sweep_file import load_sweep
 from scenarios.sweep_store import RESULTS, read_results
