@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 NOTHING = "-"
 LABEL_WIDTH = 27
 COLUMN_WIDTH = 17
+SIZE_REASONS = {"too_long", "outgrew"}
 MARK = "†"
 
 
@@ -53,9 +54,9 @@ def _table(title: str, runs: tuple[RunResult, ...]) -> Table:
 
 
 def _reasons(runs: tuple[RunResult, ...]) -> list[str]:
-    """Why requests were refused, as far as any were."""
-    known = runs[0].metrics["rejections"]
-    return [reason for reason in known if any(run.metrics["rejections"][reason] for run in runs)]
+    """Why requests were refused, as far as any were, other than for their size."""
+    known = runs[0].metrics["rejections"].keys() - SIZE_REASONS
+    return sorted(why for why in known if any(run.metrics["rejections"][why] for run in runs))
 
 
 def _refused(reason: str, runs: tuple[RunResult, ...]) -> Iterator[str]:

@@ -75,12 +75,18 @@ class AdmissionChain(AdmissionControl):
 
     def refusal(self, sequence: Sequence, now_ns: int, num_waiting: int) -> RejectionReason | None:
         """See `AdmissionControl.refusal`: the first that refuses says why."""
-        answers = (c.refusal(sequence, now_ns, num_waiting) for c in self._controls)
-        return next((answer for answer in answers if answer is not None), None)
+        for control in self._controls:
+            reason = control.refusal(sequence, now_ns, num_waiting)
+            if reason is not None:
+                return reason
+        return None
 
     def delay_ns(self, sequence: Sequence, now_ns: int) -> int:
         """See `AdmissionControl.delay_ns`: the longest."""
-        return max((c.delay_ns(sequence, now_ns) for c in self._controls), default=0)
+        longest_ns = 0
+        for control in self._controls:
+            longest_ns = max(longest_ns, control.delay_ns(sequence, now_ns))
+        return longest_ns
 
     def raised(self, terms: Terms, head: Sequence, running: List[Sequence]) -> Terms:
         """See `AdmissionControl.raised`: one on top of the other."""

@@ -220,7 +220,8 @@ class Engine:
 
     def _record_sample(self) -> None:
         now_ns, usage, batch = int(self.env.now), self._wiring.manager.usage(), self._batch
-        queues = (len(batch.running), len(batch.waiting), usage.granted_bytes)
+        num_waiting = len(batch.waiting) + self._gate.num_delayed
+        queues = (len(batch.running), num_waiting, usage.granted_bytes)
         self.log.append(now_ns, EventKind.QUEUE_SAMPLE, NO_SUBJECT, *queues)
         waste = (
             usage.internal_waste_bytes,

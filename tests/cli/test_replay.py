@@ -263,6 +263,8 @@ def test_preemption_that_cannot_be_is_said(
     assert outcome.exit_code == 2
     assert said in outcome.stderr
     assert outcome.stderr.count("\n") == 1
+
+
 NEIGHBOURS = ("replay", "noisy-neighbour:n=6,rate=4,prompt=600,output=80", *WHERE)
 
 
