@@ -154,6 +154,22 @@ def test_one_tenant_alone_is_served_first_come_first_served(
     assert logs[0].to_bytes() == logs[1].to_bytes()
 
 
+@given(trace=traces(), seqs=st.integers(1, 6), policy=st.sampled_from(Sharing))
+def test_nothing_lies_idle_while_somebody_waits(trace: Trace, seqs: int, policy: Sharing) -> None:
+    """With memory for all, who waits finds no seat left, or no budget in the step."""
+
+    class Busy(Watched):
+        def plan(self, batch: Batch) -> StepPlan:
+            plan = super().plan(batch)
+            tokens = len(plan.decodes) + sum(chunk.tokens for chunk in plan.chunks)
+            assert not batch.waiting or len(batch.running) == seqs or tokens == seqs + 16
+            return plan
+
+    fair = FairScheduler(FairOptions(seqs, seqs + 16, policy=policy, quantum=7))
+    log = run(trace, manager_of("static", 10_000), Busy(fair), Tenant("a", 3.0))
+    assert len(log.of(EventKind.COMPLETION)) == len(trace)
+
+
 @dataclass
 class Meter:
     """An executor that counts what is served to two tenants while both have a backlog.
