@@ -76,7 +76,8 @@ class VirtualTokenQueue(FairQueue):
     to the least of those that are; if there are none, to that of the tenant served last. Of equal
     counters the tenant that holds less goes first.
 
-    Source: Sheng et al., "Fairness in Serving Large Language Models", OSDI 2024, algorithm 2.
+    Source: Sheng et al., "Fairness in Serving Large Language Models", OSDI 2024 (abstract read,
+    the algorithm recalled); weights as its weighted variant has them.
     """
 
     def __init__(self, prices: Prices) -> None:
@@ -113,8 +114,8 @@ class DeficitQueue(FairQueue):
     make is taken off too, as it is made, so a balance may be negative. Then it is the next one's
     turn, who is granted a quantum. A tenant that becomes active has no balance left, but debts.
 
-    Source: Shreedhar and Varghese, "Efficient Fair Queuing Using Deficit Round-Robin", 1996; there
-    costs are known beforehand.
+    Source: Shreedhar and Varghese, "Efficient Fair Queuing Using Deficit Round-Robin", 1996
+    (recalled); there costs are known beforehand.
     """
 
     def __init__(self, prices: Prices, quantum: int) -> None:

@@ -238,7 +238,7 @@ def contest(trace: Trace, meter: Meter, scheduler: Scheduler, granules: int) -> 
 
 
 def bound_of_counters(trace: Trace, meter: Meter) -> float:
-    """Theorem 4.4 of Sheng et al.: 2 max(w_p L, w_q M), M the tokens that fit, over the weights."""
+    """2 max(w_p L, w_q M) over the weights (Sheng et al., OSDI 2024), M the tokens that fit."""
     longest = PROMPT_PRICE * float(trace.prompt_tokens.max())
     most = max(longest, OUTPUT_PRICE * meter.most_tokens)
     return 2 * most / min(meter.weights.values())
