@@ -88,8 +88,8 @@ class Cell:
         manager, plan = self.build_manager(), scheduler.design(scheduler.options)
         executor = preemption.priced(steps)
         try:
-            parts = (executor, self.num_samples, control, preemption, self.tenants)
-            return Wiring(manager, plan, *parts)
+            options = (self.num_samples, control, preemption, self.tenants)
+            return Wiring(manager, plan, executor, *options)
         except ValueError as error:
             parts = f"{self.allocator} with {self.scheduler} and {self.preemption}"
             raise UserError(f"{parts}: {error}") from None

@@ -189,7 +189,7 @@ class Batch:
 
     def extend(self, sequence: Sequence, tokens: int = 1) -> bool:
         """Give a running sequence room for the tokens it is about to feed; False if refused."""
-        self._part(sequence)
+        self.decoding.part(sequence)
         if self._sharing is not None:
             self._sharing.trim(sequence.request_id)
         try:
@@ -214,11 +214,8 @@ class Batch:
         return True
 
     def preempt(self, sequence: Sequence, asked_by: Sequence | None = None) -> None:
-        """Take a running sequence's pages and let it wait again.
-
-        It makes way for whoever asked for room; None where several did so together.
-        """
-        self._part(sequence)
+        """Take a running sequence's pages and let it wait again; for whom, if one alone asked."""
+        self.decoding.part(sequence)
         self.running.remove(sequence)
         self._release(sequence)
         for kind, values in self.preemption.suspend(sequence):
@@ -229,7 +226,7 @@ class Batch:
 
     def reject_running(self, sequence: Sequence) -> None:
         """Refuse a running sequence that has outgrown all of memory."""
-        self._part(sequence)
+        self.decoding.part(sequence)
         self.running.remove(sequence)
         self._release(sequence)
         self.refuse(sequence, RejectionReason.OUTGREW)
@@ -282,11 +279,6 @@ class Batch:
             return True
         self.decoding.join(sequence)
         return False
-
-    def _part(self, sequence: Sequence) -> None:
-        """Let a sequence decode on its own, or not at all."""
-        if sequence.last_round is not None:
-            self.decoding.leave(sequence)
 
     def _complete(self, sequence: Sequence) -> None:
         self.running.remove(sequence)

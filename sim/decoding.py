@@ -58,6 +58,11 @@ class Decoding:
         sequence.account.part()
         self.cohort.leave(sequence.request_id)
 
+    def part(self, sequence: Sequence) -> None:
+        """Let a running sequence decode on its own, or not at all; it need not be a member."""
+        if sequence.last_round is not None:
+            self.leave(sequence)
+
     def enter(self, plan: StepPlan) -> None:
         """Let a step compute a token of every member; each has room for it."""
         plan.decodes = self.members.copy()

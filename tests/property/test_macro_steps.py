@@ -86,7 +86,14 @@ class Case:
 
     def run(self, engine: type[Engine]) -> EventLog:
         manager, scheduler, control = self.new_manager(), self.new_scheduler(), self.new_control()
-        wiring = Wiring(manager, scheduler, self.executor, self.num_samples, control, self.tenants)
+        wiring = Wiring(
+            manager,
+            scheduler,
+            self.executor,
+            self.num_samples,
+            control,
+            tenants=self.tenants,
+        )
         log = engine(self.trace, wiring).run()
         manager.check_integrity()
         return log
