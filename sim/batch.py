@@ -141,11 +141,10 @@ class Batch:
         if self.short_pool is not None:
             return None
         prefix = self.find_prefix()
-        if prefix is None:
-            return self.admit(self.waiting.head().target_tokens)
-        if prefix.is_pending:
+        if prefix is not None and prefix.is_pending:
             return None
-        return self.admit(self.waiting.head().target_tokens, Terms(prefix=prefix))
+        terms = NO_TERMS if prefix is None else Terms(prefix=prefix)
+        return self.admit(self.waiting.head().target_tokens, terms)
 
     def find_prefix(self) -> Prefix | None:
         """What there is of the text of the head of the queue; None where nothing is shared.
