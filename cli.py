@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scenarios.cell import FAST
+from scenarios.cell import FAST, ROUND_ROBIN
 from scenarios.commands import capacity, compare, listing
 from scenarios.commands.options import JsonFlag, ProfileOption, QuietFlag
 from scenarios.errors import UserError
@@ -101,10 +101,10 @@ def replay_command(
             " repeat it; the name * stands for all others."
         ),
     ] = None,
-    memory_gib: Annotated[
-        float | None, typer.Option(help="Cache budget of a device, instead of deriving it.")
-    ] = None,
+    memory_gib: Annotated[float | None, typer.Option(help="Cache budget of a device.")] = None,
     tp: Annotated[int, typer.Option(help="Devices that share the model.")] = 1,
+    replicas: Annotated[int, typer.Option(help="Replicas, each on devices of its own.")] = 1,
+    router: Annotated[str, typer.Option(help="NAME[:key=...]; see `list routers`.")] = ROUND_ROBIN,
     kv_dtype: Annotated[str, typer.Option(help="auto, bf16, fp16 or fp8.")] = "auto",
     state_dtype: Annotated[str, typer.Option(help="auto, bf16, fp16 or fp32.")] = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
@@ -137,7 +137,8 @@ def replay_command(
     """Run one trace through one or more allocators, in simulated time."""
     machine = MachineOptions(tp, kv_dtype, state_dtype, memory_gib)
     names = tuple(name for text in allocator for name in text.split())
-    rules = (parse_slo(slo), seed, engine_step, preemption, profile, parse_tenants(tenant or ()))
+    fleet = (replicas, router, parse_tenants(tenant or ()))
+    rules = (parse_slo(slo), seed, engine_step, preemption, profile, *fleet)
     scenario = Scenario(model, device, names, scheduler, machine, *rules)
     cells_of(scenario)
     reading = TraceOptions(format=trace_format, columns=columns, seed=seed)

@@ -134,7 +134,7 @@ class PooledManager(CacheManager):
         return Usage(
             budget_bytes=self.backing.num_granules * granule,
             footprint_bytes=(self.backing.num_granules - self.backing.num_free_granules) * granule,
-            pools=pools,
+            pools=tuple(pool.usage() for pool in self._pools),
             needed_bytes=self._live_tokens * self.spec.bytes_per_token() + state_bytes,
             reserve_bytes=self._reserve_bytes(),
             peak_granted_bytes=self._peak_granted_bytes,

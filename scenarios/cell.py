@@ -1,4 +1,4 @@
-"""One cell: a machine, an allocator and a scheduler, run over a trace."""
+"""One cell: replicas of a machine with an allocator and a scheduler, run over a trace."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from scenarios.host_cost import host_ns_per_op
 from scenarios.result import RunResult
 from scenarios.version import code_digest
 from sim.admission import AdmissionChain
-from sim.engine import SAMPLES_PER_TRACE, Engine, Wiring
+from sim.engine import SAMPLES_PER_TRACE, Engine, Fleet, Wiring
 from sim.macro_steps import MacroStepEngine
 from sim.metric import measure
 from sim.preemption import Means, known_preemptions
 from sim.preemptions.recompute import Recompute
+from sim.router import known_routers
+from sim.routers.round_robin import RoundRobin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 
 FAST = "fast"
+ROUND_ROBIN = RoundRobin.name
+MOST_REPLICAS = 1024
+"""Each has memory of its own to be kept account of."""
 ENGINES: dict[str, type[Engine]] = {FAST: MacroStepEngine, "exact": Engine}
 """Both write the same log: one jumps over steps in which nothing is decided."""
 
@@ -49,6 +54,8 @@ class Cell:
         engine_step: How the engine steps; see `ENGINES`.
         num_samples: Samples of occupancy between the first arrival and the last, at most.
         preemption: `NAME[:key=value,...]`: where the tokens of victims go.
+        replicas: How many serve the trace, each on a machine of its own.
+        router: `NAME[:key=value,...]`; chooses among several replicas.
         tenants: What is known of tenants of the trace, or of all others.
     """
 
@@ -59,6 +66,8 @@ class Cell:
     engine_step: str = FAST
     num_samples: int = SAMPLES_PER_TRACE
     preemption: str = Recompute.name
+    replicas: int = 1
+    router: str = ROUND_ROBIN
     tenants: tuple[Tenant, ...] = ()
 
     def digest(self, trace_digest: str) -> str:
@@ -79,8 +88,17 @@ class Cell:
         except ValueError as error:
             raise UserError(f"{self.allocator}: {error}") from None
 
-    def wire(self) -> Wiring:
-        """The parts of an engine; errors as in `build_manager`, for the scheduler too."""
+    def wire(self) -> Wiring | Fleet:
+        """The parts of an engine; errors as in `build_manager`, for scheduler and router too."""
+        check_replicas(self.replicas)
+        router = choose("router", self.router, known_routers())
+        if self.replicas == 1:
+            return self.wire_replica()
+        wirings = tuple(self.wire_replica() for _ in range(self.replicas))
+        return Fleet(wirings, router.design(router.options))
+
+    def wire_replica(self) -> Wiring:
+        """The parts of one of them."""
         scheduler, admissions = choose_scheduler(self.scheduler)
         control = AdmissionChain([one.design(one.options) for one in admissions])
         steps = self.machine.executor()
@@ -98,6 +116,12 @@ class Cell:
         choice = choose("preemption", self.preemption, known_preemptions())
         means = Means(self.machine.spec, self.machine.host, steps)
         return choice.design.build(choice.options, means)
+
+
+def check_replicas(count: int) -> None:
+    """Raise UserError unless so many replicas can be simulated."""
+    if not 1 <= count <= MOST_REPLICAS:
+        raise UserError(f"replicas must be from 1 to {MOST_REPLICAS}, not {count}")
 
 
 def simulate(

@@ -121,8 +121,8 @@ def outcomes(trace: str = TRACE, seeds: int = SEEDS) -> Iterator[Outcome]:
 
 def _run(case: Case, machine: Machine, trace: str, seed: int) -> tuple[float, int, float]:
     cell = Cell(machine, ALLOCATOR, case.scheduler, Slo(), tenants=case.tenants)
-    wiring = cell.wire()
-    executor = LongestStep(wiring.executor)  # type: ignore[arg-type] # cells wire a roofline
+    wiring = cell.wire_replica()
+    executor = LongestStep(machine.executor())
     requests = load_trace(f"{trace},factor={case.factor}", TraceOptions(seed=seed))
     log = MacroStepEngine(requests, replace(wiring, executor=executor)).run()
     (figures,) = (

@@ -15,6 +15,7 @@ from scenarios.profile import known_profiles, load_profile
 from scenarios.sweep_file import known_sweeps, summary_of
 from sim.admission import known_admissions
 from sim.preemption import known_preemptions
+from sim.router import known_routers
 from sim.scheduler import known_schedulers
 from traces.load import known_formats, known_presets
 
@@ -75,7 +76,7 @@ def _sources(provenance: tuple[Provenance, ...]) -> list[dict[str, str]]:
 
 
 def _designs(known: Mapping[str, type[Any]]) -> list[Item]:
-    """Allocators or schedulers: a line each, with options and source."""
+    """Allocators, schedulers, routers: a line each, with options and source."""
     return [
         {
             "name": name,
@@ -110,6 +111,7 @@ LISTS: dict[str, Callable[[], list[Item]]] = {
     "allocators": lambda: _designs(known_managers()),
     "schedulers": lambda: _designs(known_schedulers()),
     "admissions": lambda: _designs(known_admissions()),
+    "routers": lambda: _designs(known_routers()),
     "preemptions": lambda: _designs(known_preemptions()),
     "traces": _traces,
     "presets": lambda: [{"name": name, "summary": summary_of(name)} for name in known_sweeps()],

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from joblib import delayed
 
-from scenarios.cell import ENGINES, FAST, Cell, run_cell
+from scenarios.cell import ENGINES, FAST, ROUND_ROBIN, Cell, run_cell
 from scenarios.device import load_device
 from scenarios.errors import UnknownNameError, UserError
 from scenarios.machine import MachineOptions, machine_of
@@ -55,6 +55,8 @@ class Scenario:
         engine_step: How the engine steps, a name in `ENGINES`.
         preemption: `NAME[:key=value,...]`: where the tokens of victims go.
         profile: Name or file of measured costs; None prices steps from the device's rates.
+        replicas: How many serve the trace, each on devices of its own.
+        router: `NAME[:key=value,...]`; chooses among several replicas.
         tenants: What is known of tenants of the trace, or of all others.
     """
 
@@ -68,6 +70,8 @@ class Scenario:
     engine_step: str = FAST
     preemption: str = Recompute.name
     profile: str | None = None
+    replicas: int = 1
+    router: str = ROUND_ROBIN
     tenants: tuple[Tenant, ...] = ()
 
 
@@ -110,6 +114,8 @@ def cells_of(scenario: Scenario) -> tuple[Cell, ...]:
             scenario.engine_step,
             preemption=scenario.preemption,
             tenants=scenario.tenants,
+            replicas=scenario.replicas,
+            router=scenario.router,
         )
         for text in scenario.allocators
     )
@@ -259,6 +265,9 @@ def _facts(scenario: Scenario, trace: Trace, cell: Cell) -> dict[str, Any]:
         "model": scenario.model,
         "device": scenario.device,
         "tp": scenario.machine.tp,
+        "replicas": scenario.replicas,
+        "router": scenario.router if scenario.replicas > 1 else None,
+        "devices": scenario.replicas * scenario.machine.tp,
         "scheduler": scenario.scheduler,
         "preemption": scenario.preemption,
         "slo": asdict(scenario.slo),

@@ -41,6 +41,7 @@ def save_run(folder: Path, run: RunResult, digest: str) -> None:
         "sample_interval_ns": header.sample_interval_ns,
         "pools": [[pool.name, pool.page_bytes] for pool in header.pools],
         "tenants": [[tenant.name, tenant.weight] for tenant in header.tenants],
+        "num_replicas": header.num_replicas,
     }
     table = pa.Table.from_pandas(pd.DataFrame(run.log.table(), columns=list(COLUMNS)))
     table = table.replace_schema_metadata({METADATA_KEY: json.dumps(about)})
@@ -116,6 +117,7 @@ def _header(about: dict[str, Any]) -> LogHeader:
         budget_bytes=about["budget_bytes"],
         sample_interval_ns=about["sample_interval_ns"],
         pools=tuple(PoolHeader(name, page_bytes) for name, page_bytes in about["pools"]),
+        num_replicas=about["num_replicas"],
         # Runs that were kept before logs knew tenants have none.
         tenants=tuple(TenantHeader(name, weight) for name, weight in about.get("tenants", ())),
     )

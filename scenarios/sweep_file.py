@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from allocator.registry import known_managers
 from scenarios import catalogue
+from scenarios.cell import check_replicas
 from scenarios.choice import choose, choose_scheduler
 from scenarios.device import load_device
 from scenarios.errors import UserError
@@ -16,6 +17,7 @@ from scenarios.model_choice import choose_model
 from scenarios.profile import load_profile
 from scenarios.sweep_scenario import CapacityRule, Grid, MemoryRule, Mix, SweepScenario
 from sim.preemption import known_preemptions
+from sim.router import known_routers
 from sim.tenant import Tenant
 from traces.record import TraceError
 
@@ -134,6 +136,10 @@ def _check_names(table: Table, scenario: SweepScenario) -> None:
         choose_scheduler(grid.scheduler)
     with _blaming(table, "preemption"):
         choose("preemption", grid.preemption, known_preemptions())
+    with _blaming(table, "replicas"):
+        check_replicas(grid.replicas)
+    with _blaming(table, "router"):
+        choose("router", grid.router, known_routers())
     with _blaming(table, "allocators"):
         for text in (*grid.allocators, scenario.capacity.allocator):
             choose("allocator", text, known_managers())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scenarios.cell import ROUND_ROBIN
 from scenarios.device import load_device
 from scenarios.machine import GIB, MachineOptions, machine_of
 from scenarios.model_choice import choose_model
@@ -42,6 +43,8 @@ class Grid:
         slo: What a request must reach to count for goodput.
         preemption: `NAME[:key=value,...]`: where the tokens of victims go.
         profile: Name or file of measured costs; empty prices steps from the device's rates.
+        replicas: How many serve each cell, each with the budget of the rule.
+        router: `NAME[:key=value,...]`; chooses among several replicas.
     """
 
     summary: str
@@ -54,6 +57,8 @@ class Grid:
     slo: str = "ttft=2s,tpot=100ms"
     preemption: str = Recompute.name
     profile: str = ""
+    replicas: int = 1
+    router: str = ROUND_ROBIN
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,8 @@ class Setting:
         scheduler: `NAME[:key=value,...]`.
         slo: What a request must reach to count for goodput.
         preemption: `NAME[:key=value,...]`.
+        replicas: How many serve.
+        router: `NAME[:key=value,...]`.
         tenants: What is known of tenants of the traffic, or of all others.
     """
 
@@ -62,6 +64,8 @@ class Setting:
     scheduler: str
     slo: Slo
     preemption: str
+    replicas: int
+    router: str
     tenants: tuple[Tenant, ...] = ()
 
     def cell(self, allocator: str) -> Cell:
@@ -74,15 +78,18 @@ class Setting:
             num_samples=NUM_SAMPLES,
             preemption=self.preemption,
             tenants=self.tenants,
+            replicas=self.replicas,
+            router=self.router,
         )
 
 
 def settings_of(scenario: SweepScenario) -> Iterator[Setting]:
     """One setting a (model, mix), in the order of the scenario."""
-    for model in scenario.grid.models:
+    grid = scenario.grid
+    for model in grid.models:
         machine = scenario.machine(model)
         for name, mix in scenario.mixes.items():
-            rules = (scenario.grid.scheduler, scenario.slo, scenario.grid.preemption)
+            rules = (grid.scheduler, scenario.slo, grid.preemption, grid.replicas, grid.router)
             yield Setting(model, name, machine, mix, *rules, scenario.tenants)
 
 

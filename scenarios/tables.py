@@ -31,6 +31,8 @@ def replay_tables(result: ReplayResult, width: int) -> Iterator[Table]:
         f"{facts['trace']}: {facts['requests']:,} requests, {facts['model']} on {facts['device']},"
         f" {facts['budget_bytes'] / GIB:.2f} GiB for caches"
     )
+    if facts["replicas"] > 1:
+        title += f" of each of {facts['replicas']:,} replicas behind {escape(facts['router'])}"
     num_columns = max(1, (width - LABEL_WIDTH) // COLUMN_WIDTH)
     for first in range(0, len(result.runs), num_columns):
         yield _table(title, result.runs[first : first + num_columns])
@@ -43,6 +45,7 @@ def _table(title: str, runs: tuple[RunResult, ...]) -> Table:
         name = run.allocator.replace(":", ":\n").replace(",", ",\n")
         table.add_column(escape(name), justify="right", overflow="fold")
     rows = ROWS + SWAP_ROWS * any(run.is_swapping for run in runs)
+    rows += IMBALANCE * ("load_imbalance" in runs[0].metrics)
     for label, figure in rows:
         table.add_row(label, *(figure(run.metrics) for run in runs))
         if label == "rejected":
@@ -182,3 +185,10 @@ SWAP_ROWS: Rows = (
     ("recomputed: cheaper", _inner("swaps", "cheaper_count", digits=0)),
 )
 """The same of the rows that follow where something is swapped."""
+
+IMBALANCE: Rows = (
+    ("requests, max/mean", _inner("load_imbalance", "requests")),
+    ("output tokens, max/mean", _inner("load_imbalance", "output_tokens")),
+    ("in flight, max/mean", _inner("load_imbalance", "in_flight")),
+)
+"""The same of the rows about several replicas."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from allocator.interface import CacheManager
     from allocator.prefix.interface import Prefix
     from sim.admission import AdmissionControl
-    from sim.event_log import EventLog
+    from sim.event_log import LogWriter
     from sim.preemption import Preemption
     from sim.step import StepPlan
     from sim.waiting import WaitingQueue
@@ -46,7 +46,7 @@ class Batch:
     def __init__(
         self,
         manager: CacheManager,
-        log: EventLog,
+        log: LogWriter,
         queue: WaitingQueue | None = None,
         max_tokens: int = UNBOUNDED_TOKENS,
         control: AdmissionControl | None = None,

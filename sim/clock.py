@@ -5,9 +5,11 @@ from __future__ import annotations
 import simpy
 
 # Arrivals come first (they are SimPy timeouts, whose priority is 1), then the end of a step and
-# the plan of the next, then samples: a plan sees all that has arrived, a sample all decisions.
+# the plan of the next, replica by replica, then samples: a plan sees all that has arrived, a
+# sample all decisions.
 STEP_END_PRIORITY = 2
-SAMPLE_PRIORITY = 3
+"""Of the first replica; the others follow by their numbers."""
+SAMPLE_PRIORITY = 1 << 30
 
 
 class Later(simpy.Event):
@@ -17,4 +19,40 @@ class Later(simpy.Event):
         super().__init__(env)
         self._ok = True
         self._value = None
+        self._priority = priority
         env.schedule(self, priority, delay_ns)  # type: ignore[arg-type] # any integer orders
+
+    def hastened(self, delay_ns: int) -> Later:
+        """Let whoever waits for this wait for an earlier event instead; this one comes to nobody.
+
+        Args:
+            delay_ns: From now to the earlier event, which has the same priority.
+        """
+        sooner = Later(self.env, delay_ns, self._priority)
+        sooner.callbacks, self.callbacks = self.callbacks, sooner.callbacks
+        return sooner
+
+
+class Clock:
+    """The present of a run: its time, and how far the events of this instant have come.
+
+    An engine that jumps over ends of steps asks it which of them lie behind: where one falls on
+    the present instant, that depends on the priority of what is happening.
+    """
+
+    def __init__(self, env: simpy.Environment) -> None:
+        self.env = env
+        self._reached = (-1, 0)
+
+    @property
+    def now_ns(self) -> int:
+        """Nanoseconds since the start of the trace."""
+        return int(self.env.now)
+
+    def reach(self, priority: int) -> None:
+        """Say that an event of this priority happens now; none of a lower one is left."""
+        self._reached = (self.now_ns, priority)
+
+    def has_passed(self, time_ns: int, priority: int) -> bool:
+        """Whether an event of that time and priority would have happened by now."""
+        return time_ns < self.env.now or (time_ns, priority) <= self._reached

@@ -13,7 +13,7 @@ from array import array
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Protocol
 from weakref import finalize
 
 import numpy as np
@@ -32,7 +32,10 @@ NO_SUBJECT = -1
 
 
 class EventKind(IntEnum):
-    """Kinds of rows, with what subject, a, b and c mean in each."""
+    """Kinds of rows, with what subject, a, b and c mean in each.
+
+    A replica is named only where there are several.
+    """
 
     ARRIVAL = 0
     """request, prompt tokens, output tokens, tenant"""
@@ -55,13 +58,13 @@ class EventKind(IntEnum):
     COMPLETION = 9
     """request, output tokens, preemptions, failed allocations"""
     QUEUE_SAMPLE = 10
-    """-, running sequences, waiting sequences, granted bytes"""
+    """replica, running sequences, waiting sequences, granted bytes"""
     WASTE_SAMPLE = 11
-    """-, internal, external, stranded waste in bytes"""
+    """replica, internal, external, stranded waste in bytes"""
     POOL_SAMPLE = 12
     """pool, pages live, pages held, -"""
     END = 13
-    """-, peak of granted bytes, footprint in bytes, -"""
+    """replica, peak of granted bytes, footprint in bytes, -"""
     PREFIX_HIT = 14
     """request, tokens whose pages were found at its admission, tokens to compute in all, -"""
     EVICTION = 15
@@ -72,6 +75,8 @@ class EventKind(IntEnum):
     """request, bytes copied to the host, bytes the host then holds, nanoseconds on the link"""
     SWAP_IN = 18
     """request, bytes copied back, bytes the host then holds, nanoseconds on the link"""
+    ROUTED = 19
+    """request, replica, -, -: just before its arrival there, where there are several"""
     MADE_WAY = 20
     """request preempted just before, request that asked for room, -, -: if there are tenants"""
 
@@ -126,25 +131,43 @@ class LogHeader:
 
     Attributes:
         num_requests: Requests of the trace.
-        budget_bytes: Physical bytes the allocator may use.
+        budget_bytes: Physical bytes the allocator may use, in all replicas.
         sample_interval_ns: Distance of samples on the grid of simulated time; it doubles in runs
             that last several times as long as their arrivals.
-        pools: The pools, in the order of their numbers.
-        tenants: The tenants, likewise; none where the trace names none.
+        pools: The pools, in the order of their numbers; those of replica 0 first.
+        num_replicas: Replicas; each has an equal share of budget and pools.
+        tenants: The tenants, in the order of their numbers; none where the trace names none.
     """
 
     num_requests: int
     budget_bytes: int
     sample_interval_ns: int
     pools: tuple[PoolHeader, ...]
+    num_replicas: int = 1
     tenants: tuple[TenantHeader, ...] = ()
 
     def described(self) -> dict[str, Any]:
-        """Its fields; tenants only where there are some, since most logs know none."""
-        described = asdict(self)
+        """Its fields, but for one replica and no tenants: most logs are like that."""
+        fields = asdict(self)
+        if self.num_replicas == 1:
+            del fields["num_replicas"]
         if not self.tenants:
-            del described["tenants"]
-        return described
+            del fields["tenants"]
+        return fields
+
+
+class LogWriter(Protocol):
+    """Where a replica writes its rows."""
+
+    @property
+    def header(self) -> LogHeader:
+        """What a reader must know besides the rows."""
+
+    def append(self, time_ns: int, kind: EventKind, subject: int, *values: int) -> None:
+        """Add a row; up to three values, the rest are 0."""
+
+    def __len__(self) -> int:
+        """Rows so far."""
 
 
 class EventLog:

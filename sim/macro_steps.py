@@ -7,63 +7,129 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sim.engine import Engine
+from sim.replica import Replica
 from sim.step import StepPricer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Generator
 
+    import simpy
+    from numpy.typing import NDArray
+
+    from sim.clock import Clock, Later
     from sim.engine import Wiring
+    from sim.event_log import LogWriter
+    from sim.replica import Run
     from sim.step import StepPlan
-    from traces.record import Trace
 
 MOST_STEPS = 4096
 """Steps of one turn at most, so that the arrays of a turn stay small."""
 
 
-class MacroStepEngine(Engine):
-    """Takes quiet steps together; writes the log of `Engine`, byte for byte.
+class Turn:
+    """Steps that follow each other alike: one that was planned, and its repeats.
 
-    After each plan in which everybody decodes it asks how long the next plans will be the same:
-    until a sequence has its last token, until pages run out, or until the next event. It ends a
-    turn no later than at the first end of a step at or after that event. So an arrival meets the
-    next plan at the time at which it would have met it, and a sample, which comes after the plan
-    of its instant, sees the pages of the step it falls into and of none that starts later. A turn
-    may end earlier: the next plan then says the same again.
-
-    Where a scheduler, a manager or an executor cannot look ahead, it goes step by step.
+    Attributes:
+        plan: What each of them computes.
+        ends_ns: When each ends, int64, shape (steps,); an arrival cuts it.
+        over: Comes when the last of them ends.
+        credited: Steps whose tokens have been credited; the one in flight has its pages.
     """
 
-    def __init__(
-        self, trace: Trace, wiring: Wiring, on_progress: Callable[[int], None] | None = None
-    ) -> None:
-        super().__init__(trace, wiring, on_progress)
+    __slots__ = ("credited", "ends_ns", "over", "plan")
+
+    def __init__(self, plan: StepPlan, ends_ns: NDArray[np.int64], over: Later) -> None:
+        self.plan = plan
+        self.ends_ns = ends_ns
+        self.over = over
+        self.credited = 0
+
+
+class MacroStepReplica(Replica):
+    """Takes quiet steps together.
+
+    After each plan in which everybody decodes it asks how long the next plans will be the same:
+    until a sequence has its last token, or until pages run out. The steps until then are one turn,
+    and its end one event. What comes in between looks and changes as if each step were taken:
+
+    - Whoever looks (a sample, a router) lets the turn `settle` first: the steps that have ended by
+      now are credited, and the one in flight has its pages.
+    - Whoever arrives settles it too, and ends it with the step in flight, after which the next
+      plan is made.
+
+    Ends of steps and what comes in between may share an instant; `Clock.has_passed` says which of
+    the two is first. Where a scheduler, a manager or an executor cannot look ahead, a turn is a
+    step.
+    """
+
+    def __init__(self, number: int, wiring: Wiring, clock: Clock, log: LogWriter, run: Run) -> None:
+        super().__init__(number, wiring, clock, log, run)
         executor = wiring.executor
         self._pricer = executor if isinstance(executor, StepPricer) else None
+        self._turn: Turn | None = None
 
-    def _run(self, plan: StepPlan) -> tuple[int, int]:
-        duration_ns, steps = super()._run(plan)
-        pricer, batch = self._pricer, self._batch
-        repeats = self._most_repeats(plan, duration_ns)
-        if repeats and pricer is not None and self._wiring.scheduler.is_quiet(batch):
-            ends_ns = duration_ns + np.cumsum(pricer.price_repeats(plan, repeats))
-            wait_ns = self.env.peek() - self.env.now
-            repeats = min(repeats, int(np.searchsorted(ends_ns, wait_ns)) + 1)
-            cohort = batch.decoding.cohort
-            repeats = cohort.sure_rounds(repeats)
-            if repeats:
-                cohort.extend_in_rounds(repeats)
-                return int(ends_ns[repeats - 1]), steps + repeats
-        return duration_ns, steps
+    def settle(self) -> None:
+        """See `Replica.settle`."""
+        turn = self._turn
+        if turn is not None:
+            steps = self._num_passed(turn) - turn.credited
+            if steps:
+                self.batch.decoding.cohort.extend_in_rounds(steps)
+                self.batch.finish_step(turn.plan, steps)
+                turn.credited += steps
 
-    def _most_repeats(self, plan: StepPlan, duration_ns: int) -> int:
-        """Steps that might follow and be the same, by the next event and the next completion.
+    def _compute(self, plan: StepPlan) -> Generator[simpy.Event, None, None]:
+        duration_ns = self._wiring.executor.execute(plan)
+        repeats = self._most_repeats(plan)
+        if not repeats:
+            yield self._later(duration_ns)
+            self._end_turn(plan)
+            return
+        turn = self._turn = self._turn_of(plan, duration_ns, repeats)
+        yield turn.over
+        self._turn = None
+        steps = len(turn.ends_ns) - turn.credited
+        if steps > 1:
+            self.batch.decoding.cohort.extend_in_rounds(steps - 1)
+        self._end_turn(plan, steps)
 
-        If the following steps are no shorter than this one, the next event comes within these.
-        """
-        if plan.chunks or not plan.together or len(plan.decodes) < len(self._batch.running):
+    def _most_repeats(self, plan: StepPlan) -> int:
+        """Steps that will follow and be the same unless something arrives."""
+        batch = self.batch
+        if plan.chunks or not plan.together or len(plan.decodes) < len(batch.running):
             return 0
-        left_ns = self.env.peek() - self.env.now - duration_ns
-        if left_ns <= 0:
+        if self._pricer is None or not self._wiring.scheduler.is_quiet(batch):
             return 0
-        until_event = min(MOST_STEPS, left_ns // duration_ns + 1)
-        return int(min(until_event, self._batch.decoding.rounds_to_first_end() - 1))
+        most = min(MOST_STEPS, batch.decoding.rounds_to_first_end() - 1)
+        return batch.decoding.cohort.sure_rounds(most) if most else 0
+
+    def _turn_of(self, plan: StepPlan, duration_ns: int, repeats: int) -> Turn:
+        """The turn of a step and its repeats; at least one."""
+        assert self._pricer is not None  # noqa: S101 - else there are no repeats
+        ends_ns = np.empty(repeats + 1, dtype=np.int64)
+        ends_ns[0] = self._clock.now_ns + duration_ns
+        ends_ns[1:] = self._pricer.price_repeats(plan, repeats)
+        np.cumsum(ends_ns, out=ends_ns)
+        return Turn(plan, ends_ns, self._later(int(ends_ns[-1]) - self._clock.now_ns))
+
+    def _num_passed(self, turn: Turn) -> int:
+        """Steps of a turn that have ended by now; never its last, which would have ended it."""
+        now_ns = self._clock.now_ns
+        passed = int(np.searchsorted(turn.ends_ns, now_ns))
+        if turn.ends_ns[passed] == now_ns and self._clock.has_passed(now_ns, self._priority):
+            passed += 1
+        return passed
+
+    def _plan_after_step_in_flight(self) -> None:
+        """See `Replica._plan_after_step_in_flight`: the steps behind it are not taken."""
+        turn = self._turn
+        if turn is not None and turn.credited + 1 < len(turn.ends_ns):
+            turn.ends_ns = turn.ends_ns[: turn.credited + 1]
+            delay_ns = int(turn.ends_ns[-1]) - self._clock.now_ns
+            turn.over = turn.over.hastened(delay_ns)
+
+
+class MacroStepEngine(Engine):
+    """Takes quiet steps together; writes the log of `Engine`, byte for byte."""
+
+    replica_kind = MacroStepReplica

@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from allocator.discovery import discover
+from sim.replica_log import as_one
 
 if TYPE_CHECKING:
     from sim.event_log import EventLog
@@ -40,7 +41,12 @@ class Metric(ABC):
 
     @abstractmethod
     def measure(self, log: EventLog, slo: Slo) -> dict[str, Any]:
-        """Figures by the names of the JSON contract; None where nothing qualifies."""
+        """Figures by the names of the JSON contract; None where nothing qualifies.
+
+        Args:
+            log: Of one replica, or of several as one: see `sim.replica_log.as_one`.
+            slo: What a request must reach to be served well.
+        """
 
 
 @cache
@@ -52,15 +58,20 @@ def known_metrics() -> dict[str, type[Metric]]:
 
 
 def measure(log: EventLog, slo: Slo) -> dict[str, Any]:
-    """The figures of all metrics.
+    """The figures of all metrics over all replicas, and where there are several of each of them.
 
     Raises:
         ValueError: If two metrics claim one figure.
     """
+    from sim.by_replica import figures_by_replica  # noqa: PLC0415 - its metrics import this module
+
     figures: dict[str, Any] = {}
+    whole = as_one(log)
     for metric in known_metrics().values():
-        more = metric().measure(log, slo)
+        more = metric().measure(whole, slo)
         if figures.keys() & more.keys():
             raise ValueError(f"metric {metric.name} measures what another does")
         figures |= more
+    if log.header.num_replicas > 1:
+        figures |= figures_by_replica(log, slo, figures["simulated_seconds"])
     return figures

@@ -8,14 +8,14 @@ from sim.event_log import NO_SUBJECT, EventKind
 
 if TYPE_CHECKING:
     from allocator.interface import OutOfMemoryError
-    from sim.event_log import EventLog
+    from sim.event_log import LogWriter
     from sim.request import Sequence
 
 
 class ShortageLog:
     """Writes allocations that failed, with pools by their numbers."""
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: LogWriter) -> None:
         self._log = log
         self._pool_numbers = {pool.name: i for i, pool in enumerate(log.header.pools)}
 

@@ -20,6 +20,7 @@ from scenarios.store import kept_runs, read_kept
 from scenarios.tables import MARK
 from scenarios.version import SCHEMA_VERSION, TWINPOOL_VERSION
 from sim.metrics.stability import OVERLOADED
+from sim.replica_log import as_one
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,8 +126,9 @@ def compare(options: CompareOptions) -> Comparison:
     start_s = time.perf_counter()
     run = _chosen_run(options)
     measured = read_measured(options.measured, options.columns)
-    simulated = simulated_side(run.log)
-    occupancy = _occupancy(options.occupancy, measured, run.log)
+    log = as_one(run.log)
+    simulated = simulated_side(log)
+    occupancy = _occupancy(options.occupancy, measured, log)
     matching = match(measured.side, simulated)
     figures = {latency.key: distribution(matching, latency) for latency in LATENCIES}
     facts = {

@@ -29,6 +29,7 @@ def facts_html(result: ReplayResult) -> str:
         ("requests", _text(facts, "requests") + _dropped(facts)),
         ("model", _text(facts, "model")),
         ("device", _text(facts, "device")),
+        *_replicas(facts),
         ("cache budget", quantity(figure_at(facts, "budget_bytes"), BYTES)),
         ("scheduler", _text(facts, "scheduler")),
         ("goodput counts", _slo(facts)),
@@ -37,6 +38,14 @@ def facts_html(result: ReplayResult) -> str:
     if facts.get("preemption", Recompute.name) != Recompute.name:
         entries.append(("preemption", _text(facts, "preemption")))
     return _entries_html(entries)
+
+
+def _replicas(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """How many replicas serve, and on how many devices; nothing where it is one."""
+    if facts.get("replicas", 1) == 1:
+        return []
+    router = f"{_text(facts, 'replicas')} behind {_text(facts, 'router')}, a cache budget each"
+    return [("replicas", router), ("devices", _text(facts, "devices"))]
 
 
 def provenance_html(result: ReplayResult) -> str:

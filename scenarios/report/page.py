@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -17,9 +18,11 @@ from scenarios.report.load_charts import TPOT, TTFT, latency_row, queue_row
 from scenarios.report.matrix import matrix_html
 from scenarios.report.memory_charts import occupancy_row, waste_row
 from scenarios.report.reading import reading_of
+from scenarios.report.replicas import replicas_html
 from scenarios.report.series import end_s_of, start_s_of
 from scenarios.report.table_html import table_html
 from scenarios.report.tenants import tenants_html
+from sim.replica_log import as_one
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,16 +45,18 @@ def write_report(result: ReplayResult, path: Path) -> None:
 def report_html(result: ReplayResult) -> str:
     """The report as text."""
     trace = str(result.facts.get("trace") or "replay")
-    rows = chart_rows(result.runs)
+    runs = [replace(run, log=as_one(run.log)) for run in result.runs]
+    rows = chart_rows(runs)
     return Template(_part("page.html")).substitute(
         title=escape(f"{trace} - Twinpool replay"),
         style=_part("page.css"),
         trace=escape(trace),
         facts=facts_html(result),
-        reading=_reading_html(result.runs),
-        table=table_html(result.runs),
-        tenants=tenants_html(result.runs),
-        charts=matrix_html(rows, [run.allocator for run in result.runs]),
+        reading=_reading_html(runs),
+        table=table_html(runs),
+        tenants=tenants_html(runs),
+        replicas=replicas_html(runs),
+        charts=matrix_html(rows, [run.allocator for run in runs]),
         provenance=provenance_html(result),
         chart_data=_script_json([figure for row in rows for figure in row.figures]),
         plotly=get_plotlyjs(),

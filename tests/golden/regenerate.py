@@ -1,5 +1,7 @@
 """Event logs of a fixed scenario, three budgets an allocator: digests, and counts for people.
 
+Beside them a run that swaps, and the scenario twice as fast over two replicas, by router.
+
     python tests/golden/regenerate.py           rewrites the stores from the code as it is
     python tests/golden/regenerate.py --print   shows what it would write
 
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +22,17 @@ from allocator.registry import known_managers
 from allocator.spec import CacheGroup, CacheKind, CacheSpec
 from sim.costs.host_link import HostLink, HostMemory
 from sim.costs.roofline import DeviceCosts, ModelCosts, RemapCosts, RooflineExecutor
-from sim.engine import Engine, Wiring
+from sim.engine import Engine, Fleet, Wiring
 from sim.event_log import EventKind, EventLog, Loss
 from sim.preemption import Means
 from sim.preemptions.swap import Rule, SwapOptions, SwapToHost
+from sim.router import known_routers
 from sim.schedulers.fcfs import FcfsOptions, FcfsScheduler
 from traces.record import Trace
 
 STORE = Path(__file__).parent / "event_logs.json"
 SWAP_STORE = Path(__file__).parent / "swap_logs.json"
+REPLICA_STORE = Path(__file__).parent / "replica_logs.json"
 GRANULE_BYTES = 4096
 BUDGETS = {"loose": 1600, "tight": 400, "very tight": 250}
 """Granules: nothing is short under the bound, much is, and almost everything is."""
@@ -80,11 +85,29 @@ def fixed_trace() -> Trace:
 
 def simulate(allocator: str, budget: str) -> EventLog:
     """Run the scenario with an allocator's default options within a budget."""
+    return Engine(fixed_trace(), wiring(allocator, budget)).run()
+
+
+def wiring(allocator: str, budget: str) -> Wiring:
+    """The parts of a replica."""
     kind = known_managers()[allocator]
     backing = HostBacking(BUDGETS[budget] * GRANULE_BYTES, GRANULE_BYTES)
     manager = kind(SPEC, backing, kind.Options())
     scheduler = FcfsScheduler(FcfsOptions(max_seqs=64, max_batched_tokens=256))
-    return Engine(fixed_trace(), Wiring(manager, scheduler, RooflineExecutor(MODEL, DEVICE))).run()
+    return Wiring(manager, scheduler, RooflineExecutor(MODEL, DEVICE))
+
+
+def simulate_replicas(router: str, engine: type[Engine] = Engine) -> EventLog:
+    """Run the scenario twice as fast over two replicas, with prompts that start alike."""
+    trace = fixed_trace()
+    assert trace.arrival_ns is not None
+    prefixes = tuple((i % 5, 5 + i % 10, 15 + i % 20) for i in range(len(trace)))
+    trace = replace(
+        trace, arrival_ns=trace.arrival_ns // 2, prefixes=prefixes, prefix_block_tokens=64
+    )
+    kind = known_routers()[router]
+    replicas = tuple(wiring("avmp", "tight") for _ in range(2))
+    return engine(trace, Fleet(replicas, kind(kind.Options()))).run()
 
 
 def simulate_swapping(choice: str) -> EventLog:
@@ -121,10 +144,12 @@ def main() -> None:
     text = json.dumps(logs, indent=2) + "\n"
     if "--print" in sys.argv:
         sys.stdout.write(text)
-    else:
-        STORE.write_text(text)
-        swaps = {choice: swap_summary(simulate_swapping(choice)) for choice in SWAPS}
-        SWAP_STORE.write_text(json.dumps(swaps, indent=2) + "\n")
+        return
+    STORE.write_text(text)
+    swaps = {choice: swap_summary(simulate_swapping(choice)) for choice in SWAPS}
+    SWAP_STORE.write_text(json.dumps(swaps, indent=2) + "\n")
+    by_router = {router: summary(simulate_replicas(router)) for router in known_routers()}
+    REPLICA_STORE.write_text(json.dumps(by_router, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from sim.schedulers.sjf_predicted import SjfPredictedOptions
 from sim.schedulers.vllm import Policy, Switch, VllmSchedulerOptions
 from sim.step import StepPlan, StepPricer
 from sim.victims import Victim
-from tests.property.test_macro_steps import DEVICE, GRANULE_BYTES, MODEL, options_of, specs
+from tests.property.engine_cases import DEVICE, GRANULE_BYTES, MODEL, options_of, specs
 from traces.record import Trace
 
 MAX_EXAMPLES = 30

@@ -32,7 +32,7 @@ EVIL = "<b>&[bold]"
 def log() -> EventLog:
     """Two requests of a, three of b, of which one is turned away; b loses pages to a."""
     tenants = (TenantHeader("a", 1.0), TenantHeader(EVIL, 2.0))
-    log = EventLog(LogHeader(5, 1000, S, (PoolHeader("kv", 10),), tenants))
+    log = EventLog(LogHeader(5, 1000, S, (PoolHeader("kv", 10),), tenants=tenants))
     rows: list[tuple[int, EventKind, int, tuple[int, ...]]] = [
         (0, EventKind.ARRIVAL, 0, (100, 5, 0)),
         (0, EventKind.ARRIVAL, 1, (300, 11, 1)),
@@ -108,7 +108,8 @@ def test_names_of_tenants_are_text_and_never_markup(log: EventLog) -> None:
 
 
 def test_one_tenant_needs_no_table() -> None:
-    log = EventLog(LogHeader(1, 1000, S, (PoolHeader("kv", 10),), (TenantHeader("a", 1.0),)))
+    tenants = (TenantHeader("a", 1.0),)
+    log = EventLog(LogHeader(1, 1000, S, (PoolHeader("kv", 10),), tenants=tenants))
     log.append(0, EventKind.ARRIVAL, 0, 4, 1)
     log.append(0, EventKind.REJECTION, 0, 0, 4, 3)
     log.append(0, EventKind.WASTE_SAMPLE, NO_SUBJECT)

@@ -1,0 +1,233 @@
+"""One replica: a queue, a batch and memory of its own, and the loop that serves them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from sim.account import Accounts
+from sim.admission import AdmissionChain
+from sim.batch import Batch
+from sim.clock import STEP_END_PRIORITY, Later
+from sim.event_log import NO_SUBJECT, EventKind
+from sim.gate import Gate
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    import simpy
+
+    from allocator.interface import Usage
+    from sim.clock import Clock
+    from sim.engine import Wiring
+    from sim.event_log import LogHeader, LogWriter
+    from sim.step import StepPlan
+    from sim.waiting import WaitingQueue
+    from traces.record import Request
+
+
+class Run(Protocol):
+    """What a replica asks of the run that it is part of."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every request of the trace has ended."""
+
+    @property
+    def has_all_arrived(self) -> bool:
+        """Whether no request is still to come."""
+
+    def note_ended(self) -> None:
+        """Let clients whose request has ended send their next one."""
+
+
+class Replica:
+    """Serves the requests that are sent to it, step by step.
+
+    One loop turn is plan, execute, advance the clock, credit. `sim.macro_steps` lets a turn take
+    many steps where nothing is decided; this one is the reference that it must agree with.
+
+    Attributes:
+        batch: Who waits and who runs here.
+    """
+
+    def __init__(self, number: int, wiring: Wiring, clock: Clock, log: LogWriter, run: Run) -> None:
+        """Start empty.
+
+        Args:
+            number: Of this replica, from 0; at one instant the lower number's step ends first.
+            wiring: Its exchangeable parts.
+            clock: The run's.
+            log: Where decisions go.
+            run: What it is part of.
+        """
+        manager = wiring.manager
+        control = AdmissionChain() if wiring.control is None else wiring.control
+        queue, max_tokens = _queue(wiring), wiring.scheduler.max_tokens
+        self.batch = Batch(manager, log, queue, max_tokens, control)
+        self.batch.preemption = wiring.preemption
+        self.batch.accounts = _accounts(wiring, log.header)
+        self._gate = Gate(clock.env, self.batch, control, self._on_entry)
+        self._priority = STEP_END_PRIORITY + number
+        self._wiring = wiring
+        self._clock = clock
+        self._log = log
+        self._run = run
+        self._woken = clock.env.event()
+        self._counted = manager.backing.counters()
+        self._prepared_for = self.batch.occasion
+
+    @property
+    def num_running(self) -> int:
+        """Sequences that hold pages."""
+        return len(self.batch.running)
+
+    @property
+    def num_waiting(self) -> int:
+        """Sequences in the queue, and those that are told to join it later."""
+        return len(self.batch.waiting) + self._gate.num_delayed
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of all prompts here, and of the output that has been made of them."""
+        self.settle()
+        batch = self.batch
+        return sum(s.total_tokens for queue in (batch.running, batch.waiting) for s in queue)
+
+    @property
+    def granted_bytes(self) -> int:
+        """Memory that sequences hold."""
+        self.settle()
+        return self._wiring.manager.usage().granted_bytes
+
+    def enter(self, request: Request) -> None:
+        """Take a request that arrives now; the step in flight is the last that does not see it."""
+        self._on_entry()
+        self._gate.meet(request)
+
+    def serve(self) -> Generator[simpy.Event, None, None]:
+        """SimPy process: turn after turn until the run is over."""
+        batch, run = self.batch, self._run
+        while not run.is_over:
+            batch.now_ns = self._clock.now_ns
+            num_events = len(self._log)
+            plan = self._plan()
+            if plan:
+                yield from self._compute(plan)
+            elif batch.short_pool is not None and not batch.running:
+                batch.reject_head()
+            elif len(self._log) == num_events:
+                yield self._sleep()
+            run.note_ended()
+
+    def settle(self) -> None:
+        """Bring the batch and the memory to where they are now, step by step.
+
+        Whoever looks at them in the middle of a turn asks for this first.
+        """
+
+    def check_can_end(self) -> None:
+        """Say so if what is left here will never run, now that nothing more arrives.
+
+        Raises:
+            RuntimeError: If the scheduler leaves sequences waiting for ever.
+        """
+        left = len(self.batch.running) + len(self.batch.waiting)
+        if left and not self._woken.triggered:
+            raise RuntimeError(f"the scheduler runs nothing, yet {left} requests have not ended")
+
+    def record_sample(self) -> None:
+        """Log the queues and the memory."""
+        self.settle()
+        now_ns, usage, batch = self._clock.now_ns, self._wiring.manager.usage(), self.batch
+        queues = (len(batch.running), self.num_waiting, usage.granted_bytes)
+        self._log.append(now_ns, EventKind.QUEUE_SAMPLE, NO_SUBJECT, *queues)
+        waste = (
+            usage.internal_waste_bytes,
+            usage.external_waste_bytes,
+            _stranded_bytes(usage, batch.short_pool),
+        )
+        self._log.append(now_ns, EventKind.WASTE_SAMPLE, NO_SUBJECT, *waste)
+        for number, pool in enumerate(usage.pools):
+            values = (pool.num_live, pool.num_pages)
+            self._log.append(now_ns, EventKind.POOL_SAMPLE, number, *values)
+
+    def record_end(self) -> None:
+        """Log what the run has come to."""
+        usage = self._wiring.manager.usage()
+        values = (usage.peak_granted_bytes, usage.footprint_bytes)
+        self._log.append(self._clock.now_ns, EventKind.END, NO_SUBJECT, *values)
+
+    def _on_entry(self) -> None:
+        self.settle()
+        self.batch.now_ns = self._clock.now_ns
+        self._plan_after_step_in_flight()
+        if not self._woken.triggered:
+            self._woken.succeed()
+
+    def _plan(self) -> StepPlan:
+        """Plan a step; it pays for what the backing was asked since the last one, and beside it."""
+        manager, before = self._wiring.manager, self._counted
+        self.batch.begin_step()
+        plan = self._wiring.scheduler.plan(self.batch)
+        after = manager.backing.counters()
+        if plan:
+            if self.batch.occasion != self._prepared_for:
+                self._prepared_for = self.batch.occasion
+                manager.prepare(self.batch.next_tokens)
+            self._counted = manager.backing.counters()
+            plan.charge(before, after, self._counted)
+            self._wiring.preemption.charge(plan)
+        if manager.backing.counters() is not before:
+            self._record_migrations()
+        return plan
+
+    def _record_migrations(self) -> None:
+        """Log the capacity that moved since the last call."""
+        for move in self._wiring.manager.take_migrations():
+            values = (move.donor, move.recipient, move.num_bytes)
+            self._log.append(self._clock.now_ns, EventKind.MIGRATION, NO_SUBJECT, *values)
+
+    def _compute(self, plan: StepPlan) -> Generator[simpy.Event, None, None]:
+        """Let the time of a step pass, then credit it."""
+        yield self._later(self._wiring.executor.execute(plan))
+        self._end_turn(plan)
+
+    def _later(self, delay_ns: int) -> Later:
+        """The end of a step that begins now."""
+        return Later(self._clock.env, delay_ns, self._priority)
+
+    def _end_turn(self, plan: StepPlan, steps: int = 1) -> None:
+        """Credit the last steps of a turn, which end now."""
+        self._clock.reach(self._priority)
+        self.batch.now_ns = self._clock.now_ns
+        self.batch.finish_step(plan, steps)
+
+    def _plan_after_step_in_flight(self) -> None:
+        """End the turn with the step in flight: here each turn is one step."""
+
+    def _sleep(self) -> simpy.Event:
+        """Wait for an arrival; errors as in `check_can_end`."""
+        self._woken = self._clock.env.event()
+        if self._run.has_all_arrived:
+            self.check_can_end()
+        return self._woken
+
+
+def _queue(wiring: Wiring) -> WaitingQueue:
+    """The scheduler's queue; one that parts tenants where one of them has a quota."""
+    queue = wiring.scheduler.new_queue()
+    has_quotas = any(tenant.has_quota for tenant in wiring.tenants)
+    return queue.with_quotas() if has_quotas else queue
+
+
+def _accounts(wiring: Wiring, header: LogHeader) -> Accounts:
+    """An account for each tenant of the run, over the memory of this replica."""
+    names = [tenant.name for tenant in header.tenants]
+    return Accounts(names, wiring.tenants, wiring.manager.spec, header.budget_bytes)
+
+
+def _stranded_bytes(usage: Usage, short_pool: int | None) -> int:
+    """Free bytes of the other pools while one pool keeps the queue waiting."""
+    if short_pool is None:
+        return 0
+    return sum(pool.free_bytes for i, pool in enumerate(usage.pools) if i != short_pool)

@@ -1,0 +1,1 @@
+"""Routers, one policy a file; `sim.router` finds them here."""
