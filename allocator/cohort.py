@@ -11,7 +11,7 @@ from allocator.integrity import check
 from allocator.rounds import STANDING, Rounds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from allocator.held import Held
     from allocator.interface import CacheManager
@@ -123,7 +123,7 @@ class BlockCohort(Cohort):
     one count of rounds.
     """
 
-    def __init__(self, grower: Grower, held: dict[int, Held], block_tokens: int) -> None:
+    def __init__(self, grower: Grower, held: Mapping[int, Held], block_tokens: int) -> None:
         self._grower = grower
         self._held = held
         self._block_tokens = block_tokens

@@ -52,12 +52,16 @@ class PoolUsage:
         page_bytes: Bytes of one of its pages.
         num_pages: Pages it holds at present, free or live.
         num_live: Pages granted to sequences.
+        num_cached: Free pages that keep a text for sequences to come.
+        num_cached_states: Those of them that keep a state.
     """
 
     name: str
     page_bytes: int
     num_pages: int
     num_live: int
+    num_cached: int = 0
+    num_cached_states: int = 0
 
     @property
     def free_bytes(self) -> int:

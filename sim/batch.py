@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from allocator.interface import NO_TERMS, UNBOUNDED_TOKENS, OutOfMemoryError, Terms
-from allocator.prefix.interface import PrefixSharing
+from allocator.prefix.interface import UNBOUNDED_SEQUENCES, PrefixSharing
 from sim.account import Accounts
 from sim.admission import AdmissionChain
 from sim.decoding import PLACE, Decoding
@@ -40,7 +40,8 @@ class Batch:
         num_ended: Requests completed or rejected.
         preemption: Where the tokens of victims go; they are lost unless the engine says otherwise.
         accounts: What each tenant has here; the engine opens those of its run.
-        checkpoint_tokens: See `PrefixSharing`; 0 where the manager shares no prefixes.
+        shares_prefixes: Whether the manager does; see `PrefixSharing`.
+        checkpoint_tokens, max_sequences: See there; 0 and unbounded where it shares none.
     """
 
     def __init__(
@@ -66,23 +67,19 @@ class Batch:
         self.short_pool: int | None = None
         self.num_ended = 0
         self.accounts = Accounts()
-        self._num_changes = 0  # admissions and releases
-        self._num_admissions = 0
+        self._num_changes = self._num_admissions = 0  # changes are admissions and releases
         self._manager = manager
         self.preemption: Preemption = Recompute()
         self.decoding = Decoding(manager.new_cohort())
-        self._sharing = manager if isinstance(manager, PrefixSharing) else None
-        self.checkpoint_tokens = 0 if self._sharing is None else self._sharing.checkpoint_tokens
+        self._sharing = sharing = manager if isinstance(manager, PrefixSharing) else None
+        self.shares_prefixes = sharing is not None
+        self.checkpoint_tokens = 0 if sharing is None else sharing.checkpoint_tokens
+        self.max_sequences = UNBOUNDED_SEQUENCES if sharing is None else sharing.max_sequences
         self._control = AdmissionChain() if control is None else control
         self._log = log
         self._max_tokens = max_tokens
         self._max_sequence_tokens = min(manager.max_sequence_tokens, max_tokens - 1)
         self._shortages = ShortageLog(log)
-
-    @property
-    def shares_prefixes(self) -> bool:
-        """Whether the manager does; see `PrefixSharing`."""
-        return self._sharing is not None
 
     @property
     def occasion(self) -> tuple[int, int]:
@@ -146,15 +143,15 @@ class Batch:
         terms = NO_TERMS if prefix is None else Terms(prefix=prefix)
         return self.admit(self.waiting.head().target_tokens, terms)
 
-    def find_prefix(self) -> Prefix | None:
-        """What there is of the text of the head of the queue; None where nothing is shared.
+    def find_prefix(self, sequence: Sequence | None = None) -> Prefix | None:
+        """What there is of the text of one that waits, by default the head; None if none is shared.
 
         Its last token is not looked for: one must be computed, so that the next can be made.
         """
-        head = self.waiting.head()
-        if self._sharing is None or head.content is None:
+        sequence = self.waiting.head() if sequence is None else sequence
+        if self._sharing is None or sequence.content is None:
             return None
-        return self._sharing.find_prefix(head.content, head.target_tokens - 1)
+        return self._sharing.find_prefix(sequence.content, sequence.target_tokens - 1)
 
     def admit(self, tokens: int, terms: Terms = NO_TERMS) -> Sequence | None:
         """Move the head of the queue to the running sequences if it gets room for some tokens.
@@ -183,7 +180,8 @@ class Batch:
             self._record(EventKind.SWAP_IN, head, *self.preemption.resume(head))
         if terms.prefix is not None and terms.prefix.tokens:
             head.computed_tokens = terms.prefix.tokens
-            self._record(EventKind.PREFIX_HIT, head, head.computed_tokens, head.target_tokens)
+            values = (head.computed_tokens, head.target_tokens, head.preemptions)
+            self._record(EventKind.PREFIX_HIT, head, *values)
         return head
 
     def extend(self, sequence: Sequence, tokens: int = 1) -> bool:
@@ -250,9 +248,8 @@ class Batch:
             plan: What was computed.
             steps: How often its sequences decoded; 1 if there are chunks.
         """
-        apart = () if plan.together else plan.decodes
         completed = self.decoding.advance(steps) if plan.together else []
-        for sequence in apart:
+        for sequence in () if plan.together else plan.decodes:
             sequence.computed_tokens += 1
             if self._make_token(sequence):
                 completed.append(sequence)
@@ -261,6 +258,8 @@ class Batch:
             sequence.computed_tokens += chunk.tokens
             if sequence.owed_tokens == 0 and self._make_token(sequence):
                 completed.append(sequence)
+            elif self._sharing is not None:
+                self._sharing.keep(sequence.request_id, sequence.computed_tokens)
         if len(completed) > 1 and plan.chunks:
             completed.sort(key=PLACE)
         for sequence in completed:
@@ -281,15 +280,16 @@ class Batch:
 
     def _complete(self, sequence: Sequence) -> None:
         self.running.remove(sequence)
-        self._release(sequence)
+        self._release(sequence, has_ended=True)
         self.num_ended += 1
         sequence.account.present -= 1
         self._control.completed(sequence)
         values = (sequence.made_tokens, sequence.preemptions, sequence.failed_allocations)
         self._record(EventKind.COMPLETION, sequence, *values)
 
-    def _release(self, sequence: Sequence) -> None:
-        self._manager.release(sequence.request_id)
+    def _release(self, sequence: Sequence, *, has_ended: bool = False) -> None:
+        sharing = self._sharing if has_ended else None
+        (self._manager.release if sharing is None else sharing.retire)(sequence.request_id)
         sequence.account.release(sequence)
         self.waiting.reconsider()
         self._num_changes += 1

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sim.scheduler import Scheduler
     from sim.step import StepExecutor
     from sim.tenant import Tenant
+    from sim.waiting import WaitingQueue
     from traces.record import Request, Trace
 
 SAMPLES_PER_TRACE = 2000
@@ -62,6 +63,17 @@ class Wiring:
         objection = objection or self.preemption.objection(self.manager)
         if objection:
             raise ValueError(objection)
+        self.new_queue()  # it says so if it cannot part tenants
+
+    def new_queue(self) -> WaitingQueue:
+        """The scheduler's queue; one that parts tenants where one of them has a quota.
+
+        Raises:
+            ValueError: If the scheduler orders its queue by more than a queue of tenants can keep.
+        """
+        queue = self.scheduler.new_queue()
+        has_quotas = any(tenant.has_quota for tenant in self.tenants)
+        return queue.with_quotas() if has_quotas else queue
 
 
 def sample_interval_ns(trace: Trace, num_samples: int = SAMPLES_PER_TRACE) -> int:

@@ -66,7 +66,7 @@ class EventKind(IntEnum):
     END = 13
     """replica, peak of granted bytes, footprint in bytes, -"""
     PREFIX_HIT = 14
-    """request, tokens whose pages were found at its admission, tokens to compute in all, -"""
+    """request, tokens whose pages were found when it entered, tokens in all, earlier preemptions"""
     EVICTION = 15
     """request, pool, pages lost, request that asked: the open loop of the paper only"""
     FREED_BY_OTHER = 16
@@ -77,7 +77,11 @@ class EventKind(IntEnum):
     """request, bytes copied back, bytes the host then holds, nanoseconds on the link"""
     ROUTED = 19
     """request, replica, -, -: just before its arrival there, where there are several"""
-    MADE_WAY = 20
+    CACHE_SAMPLE = 20
+    """pool, free pages that keep a text, those that keep a state, -: where prefixes are shared"""
+    EVICTIONS = 21
+    """-, tokens whose KV was evicted in the run, states, those whose KV stayed: likewise"""
+    MADE_WAY = 22
     """request preempted just before, request that asked for room, -, -: if there are tenants"""
 
 

@@ -11,7 +11,7 @@ from sim.tenant_queue import TenantQueue
 from sim.waiting import WaitingQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sim.order import Rank
     from sim.request import Sequence
@@ -61,6 +61,22 @@ class TailQueue(ArrivalQueue):
     def rejoin(self, sequence: Sequence) -> None:
         """See `WaitingQueue.rejoin`: at the end."""
         self.join(sequence)
+
+
+class SortedQueue(TailQueue):
+    """A `TailQueue` that is put into another order now and then, and stays in it."""
+
+    def with_quotas(self) -> WaitingQueue:
+        """See `WaitingQueue.with_quotas`: it cannot.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError("a queue that is sorted now and then (policy=lpm) knows no quotas")
+
+    def sort(self, rank: Callable[[Sequence], float]) -> None:
+        """The lowest rank first; equal ranks stay in the order they are in."""
+        self._sequences = deque(sorted(self._sequences, key=rank))
 
 
 class RankedQueue(WaitingQueue):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from allocator.prefix.interface import PrefixSharing
 from sim.account import Accounts
 from sim.admission import AdmissionChain
 from sim.batch import Batch
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from sim.engine import Wiring
     from sim.event_log import LogHeader, LogWriter
     from sim.step import StepPlan
-    from sim.waiting import WaitingQueue
     from traces.record import Request
 
 
@@ -62,7 +62,7 @@ class Replica:
         """
         manager = wiring.manager
         control = AdmissionChain() if wiring.control is None else wiring.control
-        queue, max_tokens = _queue(wiring), wiring.scheduler.max_tokens
+        queue, max_tokens = wiring.new_queue(), wiring.scheduler.max_tokens
         self.batch = Batch(manager, log, queue, max_tokens, control)
         self.batch.preemption = wiring.preemption
         self.batch.accounts = _accounts(wiring, log.header)
@@ -150,10 +150,19 @@ class Replica:
         for number, pool in enumerate(usage.pools):
             values = (pool.num_live, pool.num_pages)
             self._log.append(now_ns, EventKind.POOL_SAMPLE, number, *values)
+        if self.batch.shares_prefixes:
+            for number, pool in enumerate(usage.pools):
+                values = (pool.num_cached, pool.num_cached_states)
+                self._log.append(now_ns, EventKind.CACHE_SAMPLE, number, *values)
 
     def record_end(self) -> None:
         """Log what the run has come to."""
-        usage = self._wiring.manager.usage()
+        manager = self._wiring.manager
+        usage = manager.usage()
+        if isinstance(manager, PrefixSharing):
+            gone = manager.evictions()
+            counts = (gone.tokens, gone.states, gone.lone_states)
+            self._log.append(self._clock.now_ns, EventKind.EVICTIONS, NO_SUBJECT, *counts)
         values = (usage.peak_granted_bytes, usage.footprint_bytes)
         self._log.append(self._clock.now_ns, EventKind.END, NO_SUBJECT, *values)
 
@@ -211,13 +220,6 @@ class Replica:
         if self._run.has_all_arrived:
             self.check_can_end()
         return self._woken
-
-
-def _queue(wiring: Wiring) -> WaitingQueue:
-    """The scheduler's queue; one that parts tenants where one of them has a quota."""
-    queue = wiring.scheduler.new_queue()
-    has_quotas = any(tenant.has_quota for tenant in wiring.tenants)
-    return queue.with_quotas() if has_quotas else queue
 
 
 def _accounts(wiring: Wiring, header: LogHeader) -> Accounts:

@@ -20,10 +20,16 @@ POOL_COLUMNS: dict[EventKind, tuple[int, ...]] = {
     EventKind.MIGRATION: (A, B),
     EventKind.MIGRATION_BLOCKED: (B,),
     EventKind.POOL_SAMPLE: (SUBJECT,),
+    EventKind.CACHE_SAMPLE: (SUBJECT,),
 }
 """Where rows name pools: in the log of all, pools are numbered through."""
 
-SUMMED = (EventKind.QUEUE_SAMPLE, EventKind.WASTE_SAMPLE, EventKind.END)
+SUMMED = (
+    EventKind.QUEUE_SAMPLE,
+    EventKind.WASTE_SAMPLE,
+    EventKind.EVICTIONS,
+    EventKind.END,
+)
 """Rows about a replica as a whole: its number is their subject. They come from all at once."""
 
 
@@ -109,7 +115,8 @@ def as_one(log: EventLog) -> EventLog:
         for column in columns:
             table[of_kind, column] %= num_pools
     keep = table[:, 1] != EventKind.ROUTED
-    for kind, width in ((EventKind.POOL_SAMPLE, num_pools), *((kind, 1) for kind in SUMMED)):
+    by_pool = ((kind, num_pools) for kind in (EventKind.POOL_SAMPLE, EventKind.CACHE_SAMPLE))
+    for kind, width in (*by_pool, *((kind, 1) for kind in SUMMED)):
         rows = np.flatnonzero(table[:, 1] == kind).reshape(-1, header.num_replicas, width)
         table[rows[:, 0], A:] = table[rows, A:].sum(axis=1)
         keep[rows[:, 1:]] = False

@@ -6,10 +6,12 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from allocator.integrity import check
+from allocator.interface import PoolUsage
 from allocator.prefix.block_index import BlockIndex
+from allocator.prefix.interface import Evictions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 class BlockPool:
@@ -21,11 +23,17 @@ class BlockPool:
     Attributes:
         num_blocks: Blocks, without the null block.
         index: The texts of blocks, held or free.
+        num_kept_states: Free blocks that keep a state.
     """
 
-    def __init__(self, num_blocks: int, num_groups: int) -> None:
+    def __init__(self, num_blocks: int, is_state: Sequence[bool]) -> None:
+        """Start with all blocks free; `is_state` says of each group whether it holds states."""
         self.num_blocks = num_blocks
-        self.index = BlockIndex(num_groups)
+        self.index = BlockIndex(len(is_state))
+        self.num_kept_states = 0
+        self._is_state = is_state
+        self._first_kv = next((g for g, state in enumerate(is_state) if not state), None)
+        self._evicted = [0, 0, 0]  # blocks of the first attention group, states, lone states
         self._holders = [0] * (num_blocks + 1)
         self._blank = list(range(num_blocks, 0, -1))  # a stack
         self._kept: OrderedDict[int, None] = OrderedDict()  # a queue
@@ -39,6 +47,16 @@ class BlockPool:
     def num_live(self) -> int:
         """Blocks that somebody holds."""
         return self.num_blocks - self.num_free
+
+    def usage(self, block_bytes: int) -> PoolUsage:
+        """The pool at this moment, with so many bytes a block."""
+        counts = self.num_blocks, self.num_live, len(self._kept), self.num_kept_states
+        return PoolUsage("blocks", block_bytes, *counts)
+
+    def evictions(self, block_tokens: int) -> Evictions:
+        """What was evicted since the start, with so many tokens a block."""
+        blocks, states, lone = self._evicted
+        return Evictions(blocks * block_tokens, states, lone)
 
     def num_holders(self, block: int) -> int:
         """Sequences that hold a block."""
@@ -54,9 +72,7 @@ class BlockPool:
             raise ValueError(f"{count} blocks asked, {self.num_free} are free")
         taken = [self._blank.pop() for _ in range(min(count, len(self._blank)))]
         while len(taken) < count:
-            block, _ = self._kept.popitem(last=False)
-            self.index.forget(block)
-            taken.append(block)
+            taken.append(self._evict())
         for block in taken:
             self._holders[block] = 1
         return taken
@@ -67,6 +83,7 @@ class BlockPool:
         if self._holders[block] > 1:
             return False
         del self._kept[block]
+        self.num_kept_states -= self._keeps_state(block)
         return True
 
     def give(self, blocks: Iterable[int]) -> list[int]:
@@ -79,6 +96,7 @@ class BlockPool:
             freed.append(block)
             if block in self.index:
                 self._kept[block] = None
+                self.num_kept_states += self._keeps_state(block)
             else:
                 self._blank.append(block)
         return freed
@@ -94,3 +112,22 @@ class BlockPool:
         check(self._holders[0] == 0, "block pool: somebody holds the null block")
         check(all(b in self.index for b in self._kept), "block pool: a blank block is kept")
         check(all(b not in self.index for b in self._blank), "block pool: a text counts as blank")
+        states = sum(map(self._keeps_state, self._kept))
+        check(states == self.num_kept_states, "block pool: kept states are miscounted")
+
+    def _keeps_state(self, block: int) -> bool:
+        return self._is_state[self.index.key(block)[0]]
+
+    def _evict(self) -> int:
+        """Let the block longest free lose its text; returns it."""
+        block, _ = self._kept.popitem(last=False)
+        group, key = self.index.key(block)
+        self.index.forget(block)
+        if self._is_state[group]:
+            self.num_kept_states -= 1
+            self._evicted[1] += 1
+            first = self._first_kv
+            self._evicted[2] += first is not None and self.index.first(first, key) is not None
+        elif group == self._first_kv:
+            self._evicted[0] += 1
+        return block

@@ -8,18 +8,11 @@ from typing import TYPE_CHECKING
 
 from allocator.handle import HandleLayout
 from allocator.integrity import check
-from allocator.interface import (
-    NO_TERMS,
-    UNBOUNDED_TOKENS,
-    OutOfMemoryError,
-    PoolUsage,
-    Terms,
-    Usage,
-)
+from allocator.interface import NO_TERMS, UNBOUNDED_TOKENS, OutOfMemoryError, Terms, Usage
 from allocator.page_table import PageTable
 from allocator.prefix.block_layout import BlockLayout
 from allocator.prefix.block_pool import BlockPool
-from allocator.prefix.interface import Prefix, PrefixSharing
+from allocator.prefix.interface import Evictions, Prefix, PrefixSharing
 from allocator.prefix.sequence_blocks import SequenceBlocks
 from allocator.run import runs_of_pages
 from allocator.spec import CacheSpec, ceil_div
@@ -60,7 +53,7 @@ class CachedBlocks(PrefixSharing):
         slab = backing.reserve(backing.num_granules * granule_bytes)
         backing.map(slab, 0, backing.num_granules)
         usable = max(0, backing.num_granules * granule_bytes // layout.block_bytes - 1)
-        self._pool = BlockPool(usable, len(self._is_state))
+        self._pool = BlockPool(usable, self._is_state)
         self._table = PageTable(HandleLayout.for_table(1, usable + 1), [usable + 1])
         self._held: dict[int, SequenceBlocks] = {}
         self._fresh: set[bytes] = set()  # texts whose state the present step computes
@@ -109,6 +102,10 @@ class CachedBlocks(PrefixSharing):
     def begin_step(self) -> None:
         """See `PrefixSharing.begin_step`."""
         self._fresh.clear()
+
+    def evictions(self) -> Evictions:
+        """See `PrefixSharing.evictions`; tokens are those of the first attention group."""
+        return self._pool.evictions(self._block_tokens)
 
     def admit(self, sequence: int, tokens: int, terms: Terms = NO_TERMS) -> None:
         """See `CacheManager.admit`; the tokens of a prefix count among the first ones."""
@@ -170,15 +167,15 @@ class CachedBlocks(PrefixSharing):
 
     def usage(self) -> Usage:
         """See `CacheManager.usage`; free blocks count as free whatever text they keep."""
-        size, budget = self._layout.block_bytes, self.backing.num_granules
-        pool = PoolUsage("blocks", size, self._pool.num_blocks, self._pool.num_live)
+        pool = self._pool.usage(self._layout.block_bytes)
+        budget_bytes = self.backing.num_granules * self.backing.granule_bytes
         return Usage(
-            budget_bytes=budget * self.backing.granule_bytes,
-            footprint_bytes=budget * self.backing.granule_bytes,
+            budget_bytes=budget_bytes,
+            footprint_bytes=budget_bytes,
             pools=(pool,),
             needed_bytes=self._needed_bytes(),
             reserve_bytes=0,
-            peak_granted_bytes=self._peak_live * size,
+            peak_granted_bytes=self._peak_live * pool.page_bytes,
         )
 
     def check_integrity(self) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from allocator.prefix.spans import Span
+
 Piece = tuple[int, int]
 """A segment, and how many of its first tokens."""
 
@@ -41,6 +43,23 @@ class Content:
         while len(self._keys) < count:
             self._keys.append(self._next_key())
         return self._keys
+
+    def spans(self, tokens: int) -> list[Span]:
+        """The first so many tokens.
+
+        Raises:
+            ValueError: If the text is shorter.
+        """
+        spans, left = [], tokens
+        for segment, length in self._pieces:
+            if not left:
+                break
+            part = min(left, length)
+            spans.append((segment, 0, part))
+            left -= part
+        if left:
+            raise ValueError(f"{tokens} tokens were asked for, the text is {left} shorter")
+        return spans
 
     def _restart(self, block_tokens: int) -> None:
         self._block_tokens = block_tokens

@@ -62,7 +62,10 @@ class FcfsScheduler(Scheduler):
     def is_quiet(self, batch: Batch) -> bool:
         """See `Scheduler.is_quiet`: nobody can enter before something changes."""
         may_enter = batch.waiting and batch.short_pool is None
-        return not may_enter or len(batch.running) >= self._options.max_seqs
+        return not may_enter or len(batch.running) >= self._most(batch)
+
+    def _most(self, batch: Batch) -> int:
+        return min(self._options.max_seqs, batch.max_sequences)
 
     def plan(self, batch: Batch) -> StepPlan:
         """See `Scheduler.plan`."""
@@ -116,7 +119,7 @@ class FcfsScheduler(Scheduler):
         return tokens
 
     def _admit(self, batch: Batch, plan: StepPlan, budget: int) -> None:
-        while budget and batch.waiting and len(batch.running) < self._options.max_seqs:
+        while budget and batch.waiting and len(batch.running) < self._most(batch):
             sequence = batch.admit_head()
             if sequence is None:
                 return

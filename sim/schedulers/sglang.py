@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from allocator.interface import Terms
-from sim.queue import TailQueue
+from sim.queue import SortedQueue, TailQueue
 from sim.scheduler import Scheduler
 from sim.step import Chunk, StepPlan
 
 if TYPE_CHECKING:
+    from allocator.prefix.spans import Span
     from sim.batch import Batch
     from sim.request import Sequence
     from sim.waiting import WaitingQueue
@@ -23,6 +25,19 @@ RETRACT_STEPS = 20
 
 MOST_NEW_TOKENS = 4096
 """A sequence is never reckoned with more output to come."""
+
+MOST_RANKED = 128
+"""Where more wait, the queue stays as it is: looking up all their texts costs too much."""
+
+ALIKE_TOKENS = 32
+"""Texts that start with so many tokens alike, of which no more is found, enter one at a time."""
+
+
+class Policy(Enum):
+    """Who waits in front."""
+
+    FCFS = "fcfs"
+    LPM = "lpm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +57,10 @@ class SglangSchedulerOptions:
     conservativeness: float = field(
         default=1.0,
         metadata={"help": "factor of the share of running sequences' output that is reserved"},
+    )
+    policy: Policy = field(
+        default=Policy.FCFS,
+        metadata={"help": "fcfs, or lpm: whoever has most of its text found goes first"},
     )
 
     def __post_init__(self) -> None:
@@ -81,7 +100,7 @@ class SglangScheduler(Scheduler):
 
     def new_queue(self) -> WaitingQueue:
         """See `Scheduler.new_queue`."""
-        return TailQueue()
+        return SortedQueue() if self._options.policy is Policy.LPM else TailQueue()
 
     def plan(self, batch: Batch) -> StepPlan:
         """See `Scheduler.plan`."""
@@ -101,8 +120,11 @@ class SglangScheduler(Scheduler):
                 budget -= _plan_chunk(batch, plan, sequence, budget)
         reserved = sum(map(_to_come, batch.running)) * self._ratio
         allowed = self._options.max_prefill_tokens - sum(chunk.tokens for chunk in plan.chunks)
+        most = min(self._options.max_running_requests, batch.max_sequences)
+        if budget and len(batch.running) < most and self._options.policy is Policy.LPM:
+            _put_longest_prefix_first(batch)
         while budget and batch.waiting and batch.short_pool is None:
-            if len(batch.running) == self._options.max_running_requests:
+            if len(batch.running) >= most:
                 return
             head = self._admit(batch, int(reserved), allowed if plan else None)
             if head is None:
@@ -152,6 +174,31 @@ def _plan_chunk(batch: Batch, plan: StepPlan, sequence: Sequence, budget: int) -
     batch.record_chunk(sequence, tokens)
     plan.chunks.append(Chunk(sequence, tokens, sequence.computed_tokens))
     return tokens
+
+
+def _put_longest_prefix_first(batch: Batch) -> None:
+    """Sort who waits by the tokens found of each text; in a stable way, so equals keep their order.
+
+    Of texts that start alike, and that nobody has computed yet, only the first counts: the others
+    go last, so that they find what it leaves.
+    """
+    queue = batch.waiting
+    if batch.short_pool is not None or not isinstance(queue, SortedQueue):
+        return
+    if not batch.shares_prefixes or len(queue) > MOST_RANKED:
+        return
+    ranks: dict[Sequence, float] = {}
+    seen: set[tuple[Span, ...]] = set()
+    for sequence in queue:
+        prefix = batch.find_prefix(sequence)
+        found = 0 if prefix is None else prefix.tokens
+        ranks[sequence] = -found
+        if prefix is not None and found <= ALIKE_TOKENS <= sequence.target_tokens:
+            start = tuple(prefix.content.spans(ALIKE_TOKENS))
+            if start in seen:
+                ranks[sequence] = float("inf")
+            seen.add(start)
+    queue.sort(ranks.__getitem__)
 
 
 def _to_come(sequence: Sequence) -> int:

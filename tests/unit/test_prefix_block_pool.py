@@ -19,7 +19,7 @@ A, B, C = b"a", b"b", b"c"
 @pytest.fixture
 def pool() -> BlockPool:
     """Six blocks: 1 to 3 held, with texts; 4 given back; 5 and 6 never taken."""
-    pool = BlockPool(6, num_groups=2)
+    pool = BlockPool(6, is_state=(False, True))
     blocks = pool.take(4)
     assert blocks == [1, 2, 3, 4]
     for block, key in zip(blocks, (A, B, C), strict=False):

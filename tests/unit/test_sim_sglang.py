@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from allocator.backing import HostBacking
+from allocator.managers.sglang import Radix, SglangManager, SglangOptions
 from allocator.managers.shared_bytes import SharedBytesManager, SharedBytesOptions
 from allocator.managers.vllm import Caching, VllmManager, VllmOptions
 from allocator.spec import CacheGroup, CacheKind, CacheSpec
 from sim.batch import Batch
 from sim.event_log import EventKind, EventLog, LogHeader, PoolHeader, RejectionReason
-from sim.schedulers.sglang import SglangScheduler, SglangSchedulerOptions
+from sim.scheduler import known_schedulers
+from sim.schedulers.sglang import Policy, SglangScheduler, SglangSchedulerOptions
 from traces.record import Request
 
 if TYPE_CHECKING:
@@ -192,3 +194,82 @@ def test_what_is_found_of_a_prompt_is_not_computed() -> None:
 def test_impossible_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be"):
         SglangSchedulerOptions(**options)
+
+
+def radix(tokens: int, **options: Any) -> CacheManager:  # noqa: ANN401 - options of any type
+    chosen = SglangOptions(radix=Radix.ON, **options)
+    return SglangManager.build(SPEC, HostBacking(tokens * 128, 128), chosen)
+
+
+class Talk(Rig):
+    """Requests are texts; one output token each, unless told."""
+
+    def ask(self, number: int, *text: tuple[int, int], output: int = 1) -> None:
+        prompt = sum(tokens for _, tokens in text)
+        self.batch.arrive(Request(number, 0, prompt, output, text=text))
+
+
+def test_the_longest_prefix_goes_first_and_equals_stay_in_order() -> None:
+    rig = Talk(radix(1000), policy=Policy.LPM, max_prefill_tokens=1)
+    rig.ask(0, (1, 40), (2, 40))
+    assert rig.step() == {0: 80}
+    rig.ask(1, (7, 50))
+    rig.ask(2, (1, 40), (3, 5))
+    rig.ask(3, (8, 50))
+    rig.ask(4, (1, 40), (2, 40), (3, 5))
+    assert [rig.step() for _ in range(4)] == [{4: 5}, {2: 5}, {1: 50}, {3: 50}]
+
+
+def test_of_texts_that_start_alike_one_is_computed_and_the_others_find_it() -> None:
+    first = {Policy.LPM: {0: 80, 3: 9}, Policy.FCFS: {0: 80}}
+    for policy, computed in first.items():
+        rig = Talk(radix(1000), policy=policy, max_prefill_tokens=89)
+        for number in range(3):
+            rig.ask(number, (1, 40), (2 + number, 40))
+        rig.ask(3, (9, 9))
+        assert rig.step() == computed
+        assert rig.step() == {1: 40, 2: 40} | ({} if 3 in computed else {3: 9})
+
+
+def test_a_long_queue_stays_as_it_is() -> None:
+    rig = Talk(radix(1000), policy=Policy.LPM, max_prefill_tokens=1)
+    rig.ask(0, (1, 40))
+    rig.step()
+    for number in range(1, 130):
+        rig.ask(number, (1000 + number, 2))
+    rig.ask(130, (1, 40), (2, 1))
+    assert rig.step() == {1: 2}
+    assert rig.step() == {2: 2}
+    assert rig.step() == {130: 1}  # 128 wait
+
+
+def test_without_sharing_the_longest_prefix_is_first_come_first_served() -> None:
+    rig = Rig(room(1000), (10, 5), (6, 5), policy=Policy.LPM)
+    assert rig.step() == {0: 10, 1: 6}
+
+
+@pytest.mark.parametrize("kind", ["sglang", "fcfs"])
+def test_no_more_run_than_slots_allow(kind: str) -> None:
+    """7 slots of 3 a request, each with its own: two at once."""
+    spec = CacheSpec((*SPEC.groups, CacheGroup("ssm", CacheKind.STATE, 1, 128)))
+    chosen = SglangOptions(radix=Radix.ON, ratio=0.087)
+    manager = SglangManager.build(spec, HostBacking(100 * 128, 128), chosen)
+    assert [pool.num_pages for pool in manager.usage().pools] == [92, 7]
+    log = EventLog(LogHeader(9, 1, 1, (PoolHeader("kv", 128), PoolHeader("state", 128))))
+    scheduler = known_schedulers()[kind](known_schedulers()[kind].Options())
+    batch = Batch(manager, log, scheduler.new_queue())
+    for number in range(4):
+        batch.arrive(Request(number, 0, 5, 5))
+    batch.finish_step(scheduler.plan(batch))
+    assert [s.request_id for s in batch.running] == [0, 1]
+    assert scheduler.plan(batch).decodes == batch.running
+    assert scheduler.is_quiet(batch) == (kind == "fcfs")
+
+
+def test_what_the_tree_alone_has_counts_as_room() -> None:
+    rig = Talk(radix(100))
+    rig.ask(0, (1, 60))
+    assert rig.step() == {0: 60}
+    rig.ask(1, (2, 70))
+    assert rig.step() == {1: 70}
+    assert not rig.subjects(EventKind.OOM)
