@@ -33,6 +33,7 @@ class PageTable:
         self._next_generation = bytes([*after, *bytes(256 - len(after))])
         self._page_of: list[dict[int, int]] = [{} for _ in pages_by_pool]  # moved entries only
         self._entry_at: list[dict[int, int]] = [{} for _ in pages_by_pool]  # its inverse
+        self._changed: list[set[int]] | None = None  # entries, once somebody follows them
 
     def issue(self, pool: int, runs: list[Run]) -> list[Run]:
         """Name free pages of a pool, in order; returns the entries that name them, as runs."""
@@ -87,6 +88,32 @@ class PageTable:
         for entry in (moved, displaced):
             if not self._live[pool][entry]:  # else dead entries of a page moved thrice stay astray
                 self._send_home(pool, entry)
+
+    @property
+    def num_entries(self) -> tuple[int, ...]:
+        """Entries of each pool."""
+        return tuple(map(len, self._live))
+
+    def follow(self) -> None:
+        """Note from now on which entries change their page; all are at home, or it is too late.
+
+        Raises:
+            ValueError: If a page has been moved already.
+        """
+        if any(self._page_of):
+            raise ValueError("a page table is followed from the start or not at all")
+        self._changed = [set() for _ in self._live]
+
+    def take_changes(self) -> list[dict[int, int]]:
+        """Page of each entry that has changed since the last call, by pool; see `follow`."""
+        changed = self._changed or []
+        taken = [
+            {entry: page_of.get(entry, entry) for entry in entries}
+            for page_of, entries in zip(self._page_of, changed, strict=bool(changed))
+        ]
+        for entries in changed:
+            entries.clear()
+        return taken
 
     def handles(self, pool: int, runs: Sequence[Run]) -> list[int]:
         """The handles of live entries, in order."""
@@ -145,6 +172,8 @@ class PageTable:
             self._place(pool, entry, entry)
 
     def _place(self, pool: int, entry: int, page: int) -> None:
+        if self._changed is not None:
+            self._changed[pool].add(entry)
         if entry == page:
             self._page_of[pool].pop(entry, None)
             self._entry_at[pool].pop(page, None)

@@ -127,6 +127,11 @@ class PooledManager(CacheManager):
                 return tuple(self._table.handles(pool, entries))
         raise KeyError(group)
 
+    @property
+    def paging(self) -> tuple[PageTable, Sequence[tuple[int, PageShape, bool]]]:
+        """What handles mean, and how each group is cut into pages: a device keeps a copy."""
+        return self._table, self._cuts
+
     def usage(self) -> Usage:
         """See `CacheManager.usage`."""
         granule = self.backing.granule_bytes
@@ -181,8 +186,7 @@ class PooledManager(CacheManager):
 
     def _bytes_of(self, pages_by_pool: Sequence[int]) -> int:
         """Bytes of so many pages of each pool."""
-        pages = zip(self._pools, pages_by_pool, strict=True)
-        return sum(count * pool.page_bytes for pool, count in pages)
+        return sum(n * p.page_bytes for p, n in zip(self._pools, pages_by_pool, strict=True))
 
     def _grow(self, sequence: int, held: Held, blocks: int) -> None:
         """Give a sequence so many more blocks."""

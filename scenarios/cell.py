@@ -25,11 +25,12 @@ from sim.routers.round_robin import RoundRobin
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from allocator.backing import Backing
     from allocator.interface import CacheManager
     from scenarios.machine import Machine
     from sim.metric import Slo
     from sim.preemption import Preemption
-    from sim.step import StepPricer
+    from sim.step import StepExecutor, StepPricer
     from sim.tenant import Tenant
     from traces.record import Trace
 
@@ -81,8 +82,12 @@ class Cell:
         Raises:
             UserError: An unknown allocator or option, or a budget it cannot be laid out in.
         """
+        budget_bytes = self.machine.budget_bytes * budget_factor
+        return self.manager_on(HostBacking(budget_bytes, self.machine.granule_bytes))
+
+    def manager_on(self, backing: Backing) -> CacheManager:
+        """A fresh manager on a fresh backing; errors as in `build_manager`."""
         choice = choose("allocator", self.allocator, known_managers())
-        backing = HostBacking(self.machine.budget_bytes * budget_factor, self.machine.granule_bytes)
         try:
             return choice.design.build(self.machine.spec, backing, choice.options)
         except ValueError as error:
@@ -99,12 +104,17 @@ class Cell:
 
     def wire_replica(self) -> Wiring:
         """The parts of one of them."""
-        scheduler, admissions = choose_scheduler(self.scheduler)
-        control = AdmissionChain([one.design(one.options) for one in admissions])
         steps = self.machine.executor()
         preemption = self._preemption(steps)
-        manager, plan = self.build_manager(), scheduler.design(scheduler.options)
-        executor = preemption.priced(steps)
+        return self.wire_with(self.build_manager(), preemption.priced(steps), preemption)
+
+    def wire_with(
+        self, manager: CacheManager, executor: StepExecutor, preemption: Preemption
+    ) -> Wiring:
+        """The parts of an engine, three of them given; errors as in `wire`."""
+        scheduler, admissions = choose_scheduler(self.scheduler)
+        control = AdmissionChain([one.design(one.options) for one in admissions])
+        plan = scheduler.design(scheduler.options)
         try:
             options = (self.num_samples, control, preemption, self.tenants)
             return Wiring(manager, plan, executor, *options)

@@ -58,6 +58,8 @@ class Attention:
     output_bias: bool = False
     sinks: bool = False  # GPT-OSS: a learnt logit a head that takes attention from all tokens
     window: int = 0
+    rotary_dims: int = 0  # of each head; 0 where positions are not rotated, or it is not stated
+    rotary_theta: float = 10_000.0
 
     def kv_heads_per_device(self, tp: int) -> int:
         """Return the KV heads one of `tp` devices keeps: a head is copied, never split."""

@@ -1,0 +1,99 @@
+"""Caches of random numbers in pages that lie in no order, for measurements without an engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from allocator.spec import PAGE_ALIGNMENT_BYTES, align_up, ceil_div
+from gpu_backend.decoder import Caches, Ragged
+from gpu_backend.decoder_shape import BlockKind
+from gpu_backend.kernels.views import KvLayer, Pages, Segments, StateLayer
+
+if TYPE_CHECKING:
+    from gpu_backend.decoder_shape import DecoderShape
+
+GENERATION = 5 << 26
+"""Bits above the entry of every handle, so that a kernel that forgets to mask them is found out."""
+
+INDEX_MASK = (1 << 26) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Sequences that decode, each with so many tokens, the new one included."""
+
+    sequences: int
+    tokens: int
+
+
+class RandomCaches:
+    """Caches of a load, a page a layer; the same pages serve every step."""
+
+    def __init__(self, shape: DecoderShape, load: Load, device: str, seed: int = 0) -> None:
+        self._shape = shape
+        self._load = load
+        self._device = device
+        self._generator = torch.Generator(device).manual_seed(seed)
+
+    def caches(self) -> Caches:
+        """All layers' caches."""
+        kv, state = self._shape.attention.kv, self._shape.state
+        layers = self._shape.count(BlockKind.ATTENTION)
+        blocks = ceil_div(self._load.tokens, kv.page_tokens)
+        page_bytes = align_up(kv.page_tokens * kv.token_bytes, PAGE_ALIGNMENT_BYTES)
+        pages, handles = self._pages(page_bytes, kv.dtype, (self._load.sequences, layers, blocks))
+        of_kv = [KvLayer(pages, handles[:, i], 0, kv) for i in range(layers)]
+        if state is None:
+            return Caches(of_kv, [])
+        layers = self._shape.count(BlockKind.STATE)
+        page_bytes = align_up(state.size_bytes, PAGE_ALIGNMENT_BYTES)
+        pages, handles = self._pages(page_bytes, state.dtype, (self._load.sequences, layers))
+        of_state = [StateLayer(pages, handles[:, i], 0, state) for i in range(layers)]
+        for layer in of_state[:1]:  # numbers of another type than that of the page's first part
+            layer.inputs().normal_(generator=self._generator)
+        return Caches(of_kv, of_state)
+
+    def decodes(self) -> Ragged:
+        """A step in which every sequence decodes."""
+        count = self._load.sequences
+        every = torch.arange(count, dtype=torch.int32, device=self._device)
+        contexts = torch.full_like(every, self._load.tokens - 1)
+        ones = torch.ones_like(every)
+        segments = Segments(every, every, ones, contexts, 1, self._load.tokens)
+        high = self._shape.vocab_size
+        tokens = torch.randint(
+            high, (count,), dtype=torch.int32, device=self._device, generator=self._generator
+        )
+        return Ragged(tokens, segments, None, every)
+
+    def _pages(
+        self, page_bytes: int, dtype: torch.dtype, table: tuple[int, ...]
+    ) -> tuple[Pages, torch.Tensor]:
+        """Pages of random numbers, and a table of handles with a page each."""
+        count = torch.Size(table).numel()
+        numbers = torch.empty(
+            count * page_bytes // dtype.itemsize, dtype=dtype, device=self._device
+        )
+        numbers.normal_(generator=self._generator)
+        page_of, entries = (
+            torch.randperm(count, device=self._device, generator=self._generator) for _ in range(2)
+        )
+        handles = (entries | GENERATION).to(torch.int32).view(table)
+        slab = numbers.view(torch.uint8)
+        return Pages(slab, page_bytes, page_of.to(torch.int32), INDEX_MASK), handles
+
+
+def floor_bytes(shape: DecoderShape, weights_bytes: int, load: Load) -> int:
+    """Bytes that a decode step must move: weights and KV read, a token's KV written, states both.
+
+    Activations and logits are left out: a perfect kernel would keep them in caches.
+    """
+    kv = shape.count(BlockKind.ATTENTION) * shape.attention.kv.token_bytes
+    moved = weights_bytes + load.sequences * (load.tokens + 1) * kv
+    if shape.state is not None:
+        states = shape.count(BlockKind.STATE) * shape.state.size_bytes
+        moved += 2 * load.sequences * states
+    return moved

@@ -1,0 +1,21 @@
+"""Kernels run in Triton's interpreter where there is no CUDA device."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed: pip install twinpool[gpu]")
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+HAS_TRITON = importlib.util.find_spec("triton") is not None
+
+if DEVICE == "cpu":
+    os.environ["TRITON_INTERPRET"] = "1"  # read when a kernel is defined
+
+
+@pytest.fixture(scope="session")
+def device() -> str:
+    return DEVICE
