@@ -28,6 +28,7 @@ from scenarios.slo import parse_slo
 from scenarios.sweep import SweepInterruptedError, SweepOptions, sweep
 from scenarios.sweep_file import load_sweep
 from scenarios.sweep_store import RESULTS
+from scenarios.tenants import parse_tenants
 from scenarios.terminal import (
     make_folder,
     run_bars,
@@ -89,10 +90,17 @@ def replay_command(
         list[str], typer.Option(help="NAME[:key=value,...]; repeat it, or separate by spaces.")
     ],
     scheduler: Annotated[
-        str, typer.Option(help="NAME[:key=value,...][+ADMISSION[:key=value,...]].")
+        str, typer.Option(help="NAME[:key=value,...], then any +ADMISSION[:key=value,...].")
     ] = "fcfs",
     preemption: Annotated[str, typer.Option(help="recompute or swap[:key=...].")] = "recompute",
     profile: ProfileOption = None,
+    tenant: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME:key=value,... (weight, max_seqs, memory_share, rate, burst, max_waiting);"
+            " repeat it; the name * stands for all others."
+        ),
+    ] = None,
     memory_gib: Annotated[float | None, typer.Option(help="Cache budget of a device.")] = None,
     tp: Annotated[int, typer.Option(help="Devices that share the model.")] = 1,
     replicas: Annotated[int, typer.Option(help="Replicas, each on devices of its own.")] = 1,
@@ -129,7 +137,8 @@ def replay_command(
     """Run one trace through one or more allocators, in simulated time."""
     machine = MachineOptions(tp, kv_dtype, state_dtype, memory_gib)
     names = tuple(name for text in allocator for name in text.split())
-    rules = (parse_slo(slo), seed, engine_step, preemption, profile, replicas, router)
+    fleet = (replicas, router, parse_tenants(tenant or ()))
+    rules = (parse_slo(slo), seed, engine_step, preemption, profile, *fleet)
     scenario = Scenario(model, device, names, scheduler, machine, *rules)
     cells_of(scenario)
     reading = TraceOptions(format=trace_format, columns=columns, seed=seed)

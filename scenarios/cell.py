@@ -13,6 +13,7 @@ from scenarios.errors import UserError
 from scenarios.host_cost import host_ns_per_op
 from scenarios.result import RunResult
 from scenarios.version import code_digest
+from sim.admission import AdmissionChain
 from sim.engine import SAMPLES_PER_TRACE, Engine, Fleet, Wiring
 from sim.macro_steps import MacroStepEngine
 from sim.metric import measure
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from sim.metric import Slo
     from sim.preemption import Preemption
     from sim.step import StepExecutor, StepPricer
+    from sim.tenant import Tenant
     from traces.record import Trace
 
 
@@ -48,13 +50,14 @@ class Cell:
     Attributes:
         machine: Model and device.
         allocator: `NAME[:key=value,...]`.
-        scheduler: `NAME[:key=value,...]`, and behind a plus an admission control.
+        scheduler: `NAME[:key=value,...]`, and each behind a plus admission controls.
         slo: What a request must reach to count for goodput.
         engine_step: How the engine steps; see `ENGINES`.
         num_samples: Samples of occupancy between the first arrival and the last, at most.
         preemption: `NAME[:key=value,...]`: where the tokens of victims go.
         replicas: How many serve the trace, each on a machine of its own.
         router: `NAME[:key=value,...]`; chooses among several replicas.
+        tenants: What is known of tenants of the trace, or of all others.
     """
 
     machine: Machine
@@ -66,6 +69,7 @@ class Cell:
     preemption: str = Recompute.name
     replicas: int = 1
     router: str = ROUND_ROBIN
+    tenants: tuple[Tenant, ...] = ()
 
     def digest(self, trace_digest: str) -> str:
         """SHA-256 (hex) of everything that determines a result, the code included."""
@@ -94,11 +98,12 @@ class Cell:
         check_replicas(self.replicas)
         router = choose("router", self.router, known_routers())
         if self.replicas == 1:
-            return self._wire_replica()
-        wirings = tuple(self._wire_replica() for _ in range(self.replicas))
+            return self.wire_replica()
+        wirings = tuple(self.wire_replica() for _ in range(self.replicas))
         return Fleet(wirings, router.design(router.options))
 
-    def _wire_replica(self) -> Wiring:
+    def wire_replica(self) -> Wiring:
+        """The parts of one of them."""
         steps = self.machine.executor()
         preemption = self._preemption(steps)
         return self.wire_with(self.build_manager(), preemption.priced(steps), preemption)
@@ -107,11 +112,12 @@ class Cell:
         self, manager: CacheManager, executor: StepExecutor, preemption: Preemption
     ) -> Wiring:
         """The parts of an engine, three of them given; errors as in `wire`."""
-        scheduler, admission = choose_scheduler(self.scheduler)
-        control = None if admission is None else admission.design(admission.options)
+        scheduler, admissions = choose_scheduler(self.scheduler)
+        control = AdmissionChain([one.design(one.options) for one in admissions])
         plan = scheduler.design(scheduler.options)
         try:
-            return Wiring(manager, plan, executor, self.num_samples, control, preemption)
+            options = (self.num_samples, control, preemption, self.tenants)
+            return Wiring(manager, plan, executor, *options)
         except ValueError as error:
             parts = f"{self.allocator} with {self.scheduler} and {self.preemption}"
             raise UserError(f"{parts}: {error}") from None

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sim.scheduler import Scheduler
 
 T = TypeVar("T")
+Made = TypeVar("Made")
 _PLUS = re.compile(r"\+(?=[a-z])")  # not that of 1e+3
 
 
@@ -56,26 +57,40 @@ def choose(kind: str, text: str, known: Mapping[str, type[T]]) -> Choice[T]:
     if name not in known:
         raise UnknownNameError(kind, name, known)
     design: Any = known[name]
-    types = get_type_hints(design.Options)
+    return Choice(text, design, options_of(name, design.Options, values))
+
+
+def options_of(name: str, kind: type[Made], values: Mapping[str, str]) -> Made:
+    """Make an options object of a kind from texts by key.
+
+    Raises:
+        UserError: An unknown key, or a value of the wrong type or range.
+    """
+    types = get_type_hints(kind)
     for key in values:
         if key not in types:
             raise UnknownNameError(f"option of {name}", key, types or ("none",))
     made = {key: _value(f"{name}: {key}", value, types[key]) for key, value in values.items()}
     try:
-        return Choice(text, design, design.Options(**made))
+        return kind(**made)
     except ValueError as error:
         raise UserError(f"{name}: {error}") from None
 
 
-def choose_scheduler(text: str) -> tuple[Choice[Scheduler], Choice[AdmissionControl] | None]:
-    """Find a scheduler and, behind a plus, an admission control: `fcfs:max_seqs=64+headroom`.
+def choose_scheduler(text: str) -> tuple[Choice[Scheduler], tuple[Choice[AdmissionControl], ...]]:
+    """Find a scheduler and, each behind a plus, admission controls: `fcfs:max_seqs=64+headroom`.
 
     Raises:
-        UserError: See `choose`.
+        UserError: See `choose`; also a control that is given twice.
     """
-    scheduler, plus, control = _PLUS.sub("\n", text, count=1).partition("\n")
+    scheduler, *controls = _PLUS.split(text)
     chosen = choose("scheduler", scheduler, known_schedulers())
-    return chosen, choose("admission control", control, known_admissions()) if plus else None
+    admissions = tuple(choose("admission control", one, known_admissions()) for one in controls)
+    names = [admission.design.name for admission in admissions]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"{text}: the admission control {name} is given twice; give it once")
+    return chosen, admissions
 
 
 def described_options(options: type[Any]) -> list[dict[str, str]]:

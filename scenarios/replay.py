@@ -23,6 +23,7 @@ from scenarios.processes import results_as_they_end
 from scenarios.profile import load_profile
 from scenarios.result import ReplayResult, RunResult
 from scenarios.store import load_run, save_run
+from scenarios.tenants import check_tenants
 from scenarios.version import SCHEMA_VERSION, TWINPOOL_VERSION
 from sim.metric import Slo
 from sim.preemptions.recompute import Recompute
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from queue import Queue
 
+    from sim.tenant import Tenant
     from traces.record import Trace
 
 PROGRESS_STEP = 100
@@ -55,6 +57,7 @@ class Scenario:
         profile: Name or file of measured costs; None prices steps from the device's rates.
         replicas: How many serve the trace, each on devices of its own.
         router: `NAME[:key=value,...]`; chooses among several replicas.
+        tenants: What is known of tenants of the trace, or of all others.
     """
 
     model: str
@@ -69,6 +72,7 @@ class Scenario:
     profile: str | None = None
     replicas: int = 1
     router: str = ROUND_ROBIN
+    tenants: tuple[Tenant, ...] = ()
 
 
 class Watcher(Protocol):
@@ -109,6 +113,7 @@ def cells_of(scenario: Scenario) -> tuple[Cell, ...]:
             scenario.slo,
             scenario.engine_step,
             preemption=scenario.preemption,
+            tenants=scenario.tenants,
             replicas=scenario.replicas,
             router=scenario.router,
         )
@@ -132,11 +137,12 @@ def replay(
         watcher: Is told of progress.
 
     Raises:
-        UserError: See `cells_of`.
+        UserError: See `cells_of`; also settings of a tenant that the trace does not know.
         ReplayInterruptedError: The user interrupted; what was done is in it, and in the folder.
     """
     start_s = time.perf_counter()
     cells = cells_of(scenario)
+    check_tenants(scenario.tenants, trace)
     trace_digest = trace.digest()
     digests = [cell.digest(trace_digest) for cell in cells]
     runs: dict[int, RunResult] = {}
@@ -265,6 +271,7 @@ def _facts(scenario: Scenario, trace: Trace, cell: Cell) -> dict[str, Any]:
         "scheduler": scenario.scheduler,
         "preemption": scenario.preemption,
         "slo": asdict(scenario.slo),
+        "tenant_settings": [asdict(tenant) for tenant in scenario.tenants],
         "budget_bytes": cell.machine.budget_bytes,
         "kv_bytes_per_token": cell.machine.spec.bytes_per_token(),
         "state_bytes_per_sequence": cell.machine.spec.bytes_per_sequence(),

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from scenarios.errors import UserError
 from scenarios.result import RunResult
-from sim.event_log import EventLog, LogHeader, PoolHeader
+from sim.event_log import EventLog, LogHeader, PoolHeader, TenantHeader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +40,7 @@ def save_run(folder: Path, run: RunResult, digest: str) -> None:
         "budget_bytes": header.budget_bytes,
         "sample_interval_ns": header.sample_interval_ns,
         "pools": [[pool.name, pool.page_bytes] for pool in header.pools],
+        "tenants": [[tenant.name, tenant.weight] for tenant in header.tenants],
         "num_replicas": header.num_replicas,
     }
     table = pa.Table.from_pandas(pd.DataFrame(run.log.table(), columns=list(COLUMNS)))
@@ -117,4 +118,6 @@ def _header(about: dict[str, Any]) -> LogHeader:
         sample_interval_ns=about["sample_interval_ns"],
         pools=tuple(PoolHeader(name, page_bytes) for name, page_bytes in about["pools"]),
         num_replicas=about["num_replicas"],
+        # Runs that were kept before logs knew tenants have none.
+        tenants=tuple(TenantHeader(name, weight) for name, weight in about.get("tenants", ())),
     )

@@ -18,6 +18,7 @@ from scenarios.profile import load_profile
 from scenarios.sweep_scenario import CapacityRule, Grid, MemoryRule, Mix, SweepScenario
 from sim.preemption import known_preemptions
 from sim.router import known_routers
+from sim.tenant import Tenant
 from traces.record import TraceError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from scenarios.catalogue import Document, Table
 
 PRESETS = Path(__file__).parent / "presets"
-TABLES = ("sweep", "memory", "capacity", "mixes")
+TABLES = ("sweep", "memory", "capacity", "mixes", "tenants")
 EVERY = "every"
 """Stands in a list of allocators for all of them, with their defaults."""
 
@@ -74,6 +75,7 @@ def _scenario(document: Document) -> SweepScenario:
         memory=document.build("memory", MemoryRule),
         capacity=document.build_optional("capacity", CapacityRule) or CapacityRule(),
         mixes=_mixes(document.table("mixes")),
+        tenants=_tenants(document.tables.get("tenants")),
     )
 
 
@@ -94,6 +96,23 @@ def _mixes(table: Table) -> dict[str, Mix]:
     if not mixes:
         raise UserError(f"{table.file.name}: [mixes] is empty: add a table such as [mixes.chat]")
     return mixes
+
+
+def _tenants(table: Table | None) -> tuple[Tenant, ...]:
+    return () if table is None else tuple(_tenant(table, name) for name in table.values)
+
+
+def _tenant(table: Table, name: str) -> Tenant:
+    values = table.values[name]
+    if not isinstance(values, dict):
+        raise table.fault(name, f"must be a table: write [tenants.{name}]")
+    if "name" in values:
+        raise table.fault(name, "has a name in its heading: leave the key name out")
+    own = replace(table, name=f"tenants.{name}", values=values)
+    try:
+        return replace(own.build(Tenant), name=name)
+    except ValueError as error:
+        raise table.fault(name, f"is wrong: {error}") from None
 
 
 def _check_names(table: Table, scenario: SweepScenario) -> None:

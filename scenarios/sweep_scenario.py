@@ -22,6 +22,7 @@ from traces.transform import scale_rate
 if TYPE_CHECKING:
     from scenarios.machine import Machine
     from sim.metric import Slo
+    from sim.tenant import Tenant
     from traces.record import Trace
 
 NS_PER_SECOND = 10**9
@@ -132,6 +133,7 @@ class SweepScenario:
         memory: The cache budget of each model.
         capacity: What load 1 means.
         mixes: Traffic by name.
+        tenants: What is known of tenants of the traffic, or of all others.
     """
 
     name: str
@@ -139,6 +141,7 @@ class SweepScenario:
     memory: MemoryRule
     capacity: CapacityRule
     mixes: dict[str, Mix]
+    tenants: tuple[Tenant, ...] = ()
 
     @property
     def slo(self) -> Slo:

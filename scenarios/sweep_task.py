@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from scenarios.machine import Machine
     from scenarios.sweep_scenario import Mix, SweepScenario
     from sim.metric import Slo
+    from sim.tenant import Tenant
     from traces.record import Trace
 
 Row = dict[str, Any]
@@ -53,6 +54,7 @@ class Setting:
         preemption: `NAME[:key=value,...]`.
         replicas: How many serve.
         router: `NAME[:key=value,...]`.
+        tenants: What is known of tenants of the traffic, or of all others.
     """
 
     model: str
@@ -64,6 +66,7 @@ class Setting:
     preemption: str
     replicas: int
     router: str
+    tenants: tuple[Tenant, ...] = ()
 
     def cell(self, allocator: str) -> Cell:
         """The cell of an allocator."""
@@ -74,6 +77,7 @@ class Setting:
             self.slo,
             num_samples=NUM_SAMPLES,
             preemption=self.preemption,
+            tenants=self.tenants,
             replicas=self.replicas,
             router=self.router,
         )
@@ -86,7 +90,7 @@ def settings_of(scenario: SweepScenario) -> Iterator[Setting]:
         machine = scenario.machine(model)
         for name, mix in scenario.mixes.items():
             rules = (grid.scheduler, scenario.slo, grid.preemption, grid.replicas, grid.router)
-            yield Setting(model, name, machine, mix, *rules)
+            yield Setting(model, name, machine, mix, *rules, scenario.tenants)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +216,16 @@ def _outcome(cell: Cell, trace: Trace) -> Row:
 
 
 def _flat(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Figures by one name each: `waste: {internal_pct}` becomes `waste_internal_pct`."""
+    """Figures by one name each: `waste: {internal_pct}` becomes `waste_internal_pct`.
+
+    Figures of a tenant carry its name: `tenants_chat_completed`.
+    """
     for name, value in metrics.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{name}_")
+        elif name == "tenants":
+            for figures in value:
+                yield from _flat(figures, f"{prefix}{name}_{figures['tenant']}_")
         else:
             yield prefix + name, value
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 NOTHING = "-"
 LABEL_WIDTH = 27
 COLUMN_WIDTH = 17
+SIZE_REASONS = {"too_long", "outgrew"}
 MARK = "†"
 
 
@@ -47,9 +48,22 @@ def _table(title: str, runs: tuple[RunResult, ...]) -> Table:
     rows += IMBALANCE * ("load_imbalance" in runs[0].metrics)
     for label, figure in rows:
         table.add_row(label, *(figure(run.metrics) for run in runs))
+        if label == "rejected":
+            for reason in _reasons(runs):
+                table.add_row(f"  {reason.replace('_', ' ')}", *_refused(reason, runs))
     if any(run.metrics["stability"] == OVERLOADED for run in runs):
         table.caption = f"{MARK} overloaded: grows with the length of the trace."
     return table
+
+
+def _reasons(runs: tuple[RunResult, ...]) -> list[str]:
+    """Why requests were refused, as far as any were, other than for their size."""
+    known = runs[0].metrics["rejections"].keys() - SIZE_REASONS
+    return sorted(why for why in known if any(run.metrics["rejections"][why] for run in runs))
+
+
+def _refused(reason: str, runs: tuple[RunResult, ...]) -> Iterator[str]:
+    return (f"{run.metrics['rejections'][reason]:,}" for run in runs)
 
 
 def list_lines(items: list[Item]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from scenarios.errors import UserError
 from scenarios.report import write_report
 from scenarios.sweep_table import sweep_table
 from scenarios.tables import list_lines, replay_tables
+from scenarios.tenant_table import tenant_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,7 +119,7 @@ def show_replay(result: ReplayResult, folder: Path | None, *, as_json: bool) -> 
         print_json(result.to_json())
     elif result.runs:
         console = Console()
-        for table in replay_tables(result, console.width):
+        for table in (*replay_tables(result, console.width), *tenant_tables(result)):
             console.print(table)
 
 

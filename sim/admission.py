@@ -1,4 +1,4 @@
-"""What an admission control promises: it raises what a scheduler asks for when it admits."""
+"""What an admission control promises: it stands before the queue and at admissions."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence as List
 
     from allocator.interface import Terms
+    from sim.event_log import RejectionReason
     from sim.request import Sequence
 
 
 class AdmissionControl(ABC):
-    """Stands between any scheduler and the manager, at admissions only.
+    """Stands between clients and the queue, and between any scheduler and the manager.
+
+    A request that arrives is shown to `refusal`, then, if nobody refuses it, to `delay_ns`. Each
+    design overrides what it has to say something about.
 
     Class attributes:
         name: What the command line calls it.
@@ -34,16 +38,66 @@ class AdmissionControl(ABC):
     def __init__(self, options: Any) -> None:  # noqa: ANN401 - an instance of the design's own Options
         """Take the options."""
 
-    @abstractmethod
+    def refusal(self, sequence: Sequence, now_ns: int, num_waiting: int) -> RejectionReason | None:
+        """Why a request that arrives is turned away; None if it is not. Changes nothing.
+
+        Args:
+            sequence: The request; its tenant's account counts it already.
+            now_ns: The present.
+            num_waiting: Requests that wait, this one and those that are delayed included.
+        """
+        del sequence, now_ns, num_waiting
+        return None
+
+    def delay_ns(self, sequence: Sequence, now_ns: int) -> int:
+        """Nanoseconds that a request that arrives must wait before it may join the queue."""
+        del sequence, now_ns
+        return 0
+
     def raised(self, terms: Terms, head: Sequence, running: List[Sequence]) -> Terms:
         """The terms on which the head of the queue may enter beside those that run.
 
         Where nobody runs the terms must stay as they are: somebody has to enter.
         """
+        del head, running
+        return terms
 
-    @abstractmethod
     def completed(self, sequence: Sequence) -> None:
         """Learn from a sequence that has made all its output."""
+        del sequence
+
+
+class AdmissionChain(AdmissionControl):
+    """Several controls behind one another, or none: each has its say."""
+
+    def __init__(self, controls: List[AdmissionControl] = ()) -> None:
+        self._controls = tuple(controls)
+
+    def refusal(self, sequence: Sequence, now_ns: int, num_waiting: int) -> RejectionReason | None:
+        """See `AdmissionControl.refusal`: the first that refuses says why."""
+        for control in self._controls:
+            reason = control.refusal(sequence, now_ns, num_waiting)
+            if reason is not None:
+                return reason
+        return None
+
+    def delay_ns(self, sequence: Sequence, now_ns: int) -> int:
+        """See `AdmissionControl.delay_ns`: the longest."""
+        longest_ns = 0
+        for control in self._controls:
+            longest_ns = max(longest_ns, control.delay_ns(sequence, now_ns))
+        return longest_ns
+
+    def raised(self, terms: Terms, head: Sequence, running: List[Sequence]) -> Terms:
+        """See `AdmissionControl.raised`: one on top of the other."""
+        for control in self._controls:
+            terms = control.raised(terms, head, running)
+        return terms
+
+    def completed(self, sequence: Sequence) -> None:
+        """See `AdmissionControl.completed`."""
+        for control in self._controls:
+            control.completed(sequence)
 
 
 @cache

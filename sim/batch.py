@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from allocator.interface import NO_TERMS, UNBOUNDED_TOKENS, OutOfMemoryError, Terms
 from allocator.prefix.interface import UNBOUNDED_SEQUENCES, PrefixSharing
+from sim.account import Accounts
+from sim.admission import AdmissionChain
 from sim.decoding import PLACE, Decoding
 from sim.event_log import NO_SUBJECT, EventKind, RejectionReason
 from sim.preemptions.recompute import Recompute
 from sim.queue import ArrivalQueue
 from sim.request import Sequence, content_of
+from sim.shortage import ShortageLog
 
 if TYPE_CHECKING:
     from allocator.interface import CacheManager
@@ -19,8 +22,8 @@ if TYPE_CHECKING:
     from sim.admission import AdmissionControl
     from sim.event_log import LogWriter
     from sim.preemption import Preemption
-    from sim.queue import WaitingQueue
     from sim.step import StepPlan
+    from sim.waiting import WaitingQueue
     from traces.record import Request
 
 
@@ -36,6 +39,7 @@ class Batch:
             been released since, so that trying again makes sense.
         num_ended: Requests completed or rejected.
         preemption: Where the tokens of victims go; they are lost unless the engine says otherwise.
+        accounts: What each tenant has here; the engine opens those of its run.
         shares_prefixes: Whether the manager does; see `PrefixSharing`.
         checkpoint_tokens, max_sequences: See there; 0 and unbounded where it shares none.
     """
@@ -55,13 +59,14 @@ class Batch:
             log: Where decisions go.
             queue: Where sequences wait; by default first come, first served.
             max_tokens: Prompt and output tokens at which a sequence ends.
-            control: What raises the terms of admissions; by default nothing does.
+            control: What raises the terms of admissions; nothing does by default.
         """
         self.now_ns = 0
         self.waiting = ArrivalQueue() if queue is None else queue
         self.running: list[Sequence] = []
         self.short_pool: int | None = None
         self.num_ended = 0
+        self.accounts = Accounts()
         self._num_changes = self._num_admissions = 0  # changes are admissions and releases
         self._manager = manager
         self.preemption: Preemption = Recompute()
@@ -70,11 +75,11 @@ class Batch:
         self.shares_prefixes = sharing is not None
         self.checkpoint_tokens = 0 if sharing is None else sharing.checkpoint_tokens
         self.max_sequences = UNBOUNDED_SEQUENCES if sharing is None else sharing.max_sequences
-        self._control = control
+        self._control = AdmissionChain() if control is None else control
         self._log = log
         self._max_tokens = max_tokens
         self._max_sequence_tokens = min(manager.max_sequence_tokens, max_tokens - 1)
-        self._pool_numbers = {pool.name: i for i, pool in enumerate(log.header.pools)}
+        self._shortages = ShortageLog(log)
 
     @property
     def occasion(self) -> tuple[int, int]:
@@ -88,14 +93,32 @@ class Batch:
 
     def arrive(self, request: Request) -> None:
         """Queue a request, or refuse it if it could not fit were it alone."""
-        sequence = Sequence(request)
-        self._record(EventKind.ARRIVAL, sequence, request.prompt_tokens, request.output_tokens)
-        most = self._max_tokens - request.prompt_tokens
-        sequence.output_tokens = max(1, min(sequence.output_tokens, most))
-        if self.could_fit(sequence):
-            self._enqueue(sequence)
+        sequence = self.announce(request)
+        if sequence is not None:
+            self.enter(sequence)
+
+    def announce(self, request: Request) -> Sequence | None:
+        """Note that a request arrives; None if it is refused, since it could never fit."""
+        account = self.accounts.of(request.tenant)
+        account.present += 1
+        sequence = Sequence(request, account)
+        lengths = request.prompt_tokens, request.output_tokens
+        self._record(EventKind.ARRIVAL, sequence, *lengths, account.number)
+        sequence.limit(self._max_tokens)
+        if not self.could_fit(sequence):
+            self.refuse(sequence, RejectionReason.TOO_LONG)
+        elif not account.could_hold(sequence.max_tokens):
+            self.refuse(sequence, RejectionReason.OVER_QUOTA)
         else:
-            self._reject(sequence, RejectionReason.TOO_LONG)
+            return sequence
+        return None
+
+    def enter(self, sequence: Sequence) -> None:
+        """Let a sequence wait; where it may come first, who was refused before does not matter."""
+        if self._sharing is not None:
+            sequence.content = content_of(sequence.request)
+        if self.waiting.join(sequence):
+            self.short_pool = None
 
     def could_fit(self, sequence: Sequence) -> bool:
         """Whether a sequence could be given all it will need were it alone."""
@@ -115,11 +138,10 @@ class Batch:
         if self.short_pool is not None:
             return None
         prefix = self.find_prefix()
-        if prefix is None:
-            return self.admit(self.waiting.head().target_tokens)
-        if prefix.is_pending:
+        if prefix is not None and prefix.is_pending:
             return None
-        return self.admit(self.waiting.head().target_tokens, Terms(prefix=prefix))
+        terms = NO_TERMS if prefix is None else Terms(prefix=prefix)
+        return self.admit(self.waiting.head().target_tokens, terms)
 
     def find_prefix(self, sequence: Sequence | None = None) -> Prefix | None:
         """What there is of the text of one that waits, by default the head; None if none is shared.
@@ -137,18 +159,19 @@ class Batch:
         A head may be refused step after step; it counts once until pages are released.
         """
         head = self.waiting.head()
-        if self._control is not None:
-            terms = self._control.raised(terms, head, self.running)
-            most = min(terms.room_tokens, self._max_sequence_tokens)  # no more will ever be needed
-            terms = replace(terms, room_tokens=most)
+        raised = self._control.raised(terms, head, self.running)
+        if raised is not terms:
+            most = min(raised.room_tokens, self._max_sequence_tokens)  # no more is ever needed
+            terms = replace(raised, room_tokens=most)
         try:
             self._manager.admit(head.request_id, tokens, terms)
         except OutOfMemoryError as error:
             if self.short_pool is None:
-                self.short_pool = self._refused(head, error)
+                self.short_pool = self._shortages.record(self.now_ns, head, error)
             return None
         self.short_pool = None
         self.running.append(self.waiting.leave())
+        head.account.admit(head)
         self._num_changes += 1
         self._num_admissions += 1
         head.place = self._num_admissions
@@ -163,13 +186,13 @@ class Batch:
 
     def extend(self, sequence: Sequence, tokens: int = 1) -> bool:
         """Give a running sequence room for the tokens it is about to feed; False if refused."""
-        self._part(sequence)
+        self.decoding.part(sequence)
         if self._sharing is not None:
             self._sharing.trim(sequence.request_id)
         try:
             self._manager.extend(sequence.request_id, tokens)
         except OutOfMemoryError as error:
-            self._refused(sequence, error)
+            self._shortages.record(self.now_ns, sequence, error)
             return False
         return True
 
@@ -183,31 +206,40 @@ class Batch:
             self.decoding.cohort.extend()
         except OutOfMemoryError as error:
             if blamed is not None:
-                self._refused(blamed, error)
+                self._shortages.record(self.now_ns, blamed, error)
             return False
         return True
 
-    def preempt(self, sequence: Sequence) -> None:
-        """Take a running sequence's pages and let it wait again."""
-        self._part(sequence)
+    def preempt(self, sequence: Sequence, asked_by: Sequence | None = None) -> None:
+        """Take a running sequence's pages and let it wait again; for whom, if one alone asked."""
+        self.decoding.part(sequence)
         self.running.remove(sequence)
         self._release(sequence)
         for kind, values in self.preemption.suspend(sequence):
             self._record(kind, sequence, *values)
+        if asked_by is not None and self._log.header.tenants:
+            self._record(EventKind.MADE_WAY, sequence, asked_by.request_id)
         self.waiting.rejoin(sequence)
 
     def reject_running(self, sequence: Sequence) -> None:
         """Refuse a running sequence that has outgrown all of memory."""
-        self._part(sequence)
+        self.decoding.part(sequence)
         self.running.remove(sequence)
         self._release(sequence)
-        self._reject(sequence, RejectionReason.OUTGREW)
+        self.refuse(sequence, RejectionReason.OUTGREW)
 
     def reject_head(self) -> None:
         """Refuse the head of the queue, which got no room though nothing else holds any."""
         self.short_pool = None
         self.preemption.drop(self.waiting.head())
-        self._reject(self.waiting.leave(), RejectionReason.OUTGREW)
+        self.refuse(self.waiting.leave(), RejectionReason.OUTGREW)
+
+    def refuse(self, sequence: Sequence, reason: RejectionReason) -> None:
+        """End a sequence that neither waits nor runs any more; it gets no more tokens."""
+        self.num_ended += 1
+        sequence.account.present -= 1
+        values = (reason, sequence.max_tokens, self._max_sequence_tokens)
+        self._record(EventKind.REJECTION, sequence, *values)
 
     def finish_step(self, plan: StepPlan, steps: int = 1) -> None:
         """Credit what a step has computed; who has all its tokens completes, in running order.
@@ -216,13 +248,15 @@ class Batch:
             plan: What was computed.
             steps: How often its sequences decoded; 1 if there are chunks.
         """
-        apart = () if plan.together else plan.decodes
         completed = self.decoding.advance(steps) if plan.together else []
-        completed += [sequence for sequence in apart if self._made_token_alone(sequence)]
+        for sequence in () if plan.together else plan.decodes:
+            sequence.computed_tokens += 1
+            if self._make_token(sequence):
+                completed.append(sequence)
         for chunk in plan.chunks:
             sequence = chunk.sequence
             sequence.computed_tokens += chunk.tokens
-            if sequence.owed_tokens == 0 and self._make_token_after_prompt(sequence):
+            if sequence.owed_tokens == 0 and self._make_token(sequence):
                 completed.append(sequence)
             elif self._sharing is not None:
                 self._sharing.keep(sequence.request_id, sequence.computed_tokens)
@@ -235,65 +269,31 @@ class Batch:
         """Log the start of a chunk."""
         self._record(EventKind.CHUNK, sequence, tokens, sequence.computed_tokens)
 
-    def _enqueue(self, sequence: Sequence) -> None:
-        """Let a sequence wait; where it comes first, whoever was refused before does not matter."""
-        if self._sharing is not None:
-            sequence.content = content_of(sequence.request)
-        self.waiting.join(sequence)
-        if self.waiting.head() is sequence:
-            self.short_pool = None
-
-    def _make_token_after_prompt(self, sequence: Sequence) -> bool:
-        """The step that computes the last owed token also makes a token; True if it is the last."""
-        if sequence.made_tokens == 0:
-            self._record(EventKind.FIRST_TOKEN, sequence)
-        return self._make_token(sequence)
-
-    def _made_token_alone(self, sequence: Sequence) -> bool:
-        """Credit a sequence that was extended on its own with a token; True if it is the last."""
-        sequence.computed_tokens += 1
-        return self._make_token(sequence)
-
     def _make_token(self, sequence: Sequence) -> bool:
         """Credit a sequence with a token; True if it is the last, else it decodes with the rest."""
-        sequence.made_tokens += 1
-        if sequence.made_tokens == sequence.output_tokens:
+        if sequence.made_tokens == 0:
+            self._record(EventKind.FIRST_TOKEN, sequence)
+        if sequence.make_token():
             return True
         self.decoding.join(sequence)
         return False
-
-    def _part(self, sequence: Sequence) -> None:
-        """Let a sequence decode on its own, or not at all."""
-        if sequence.last_round is not None:
-            self.decoding.leave(sequence)
 
     def _complete(self, sequence: Sequence) -> None:
         self.running.remove(sequence)
         self._release(sequence, has_ended=True)
         self.num_ended += 1
-        if self._control is not None:
-            self._control.completed(sequence)
+        sequence.account.present -= 1
+        self._control.completed(sequence)
         values = (sequence.made_tokens, sequence.preemptions, sequence.failed_allocations)
         self._record(EventKind.COMPLETION, sequence, *values)
 
     def _release(self, sequence: Sequence, *, has_ended: bool = False) -> None:
         sharing = self._sharing if has_ended else None
         (self._manager.release if sharing is None else sharing.retire)(sequence.request_id)
+        sequence.account.release(sequence)
+        self.waiting.reconsider()
         self._num_changes += 1
         self.short_pool = None
-
-    def _refused(self, sequence: Sequence, error: OutOfMemoryError) -> int:
-        sequence.failed_allocations += 1
-        pool = self._pool_numbers[error.pool]
-        self._record(EventKind.OOM, sequence, pool, error.asked, error.free)
-        if error.migration_blocked:
-            self._log.append(self.now_ns, EventKind.MIGRATION_BLOCKED, NO_SUBJECT, 0, pool)
-        return pool
-
-    def _reject(self, sequence: Sequence, reason: RejectionReason) -> None:
-        self.num_ended += 1
-        values = (reason, sequence.max_tokens, self._max_sequence_tokens)
-        self._record(EventKind.REJECTION, sequence, *values)
 
     def _record(self, kind: EventKind, sequence: Sequence, *values: int) -> None:
         self._log.append(self.now_ns, kind, sequence.request_id, *values)

@@ -41,6 +41,7 @@ class Decoding:
     def join(self, sequence: Sequence) -> None:
         """Take a running sequence in that owes nothing."""
         sequence.follow(self._rounds)
+        sequence.account.follow(self._rounds)
         self.cohort.join(sequence.request_id, sequence.place)
         insort(self.members, sequence, key=PLACE)
         self._context_tokens += sequence.computed_tokens - self._rounds.count
@@ -54,7 +55,13 @@ class Decoding:
         self._context_tokens -= sequence.computed_tokens - self._rounds.count
         sequence.last_round = None
         sequence.follow(STANDING)
+        sequence.account.part()
         self.cohort.leave(sequence.request_id)
+
+    def part(self, sequence: Sequence) -> None:
+        """Let a running sequence decode on its own, or not at all; it need not be a member."""
+        if sequence.last_round is not None:
+            self.leave(sequence)
 
     def enter(self, plan: StepPlan) -> None:
         """Let a step compute a token of every member; each has room for it."""

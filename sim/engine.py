@@ -10,10 +10,11 @@ import simpy
 
 from sim.arrivals import arrivals_of
 from sim.clock import SAMPLE_PRIORITY, Clock, Later
-from sim.event_log import EventKind, EventLog, LogHeader, PoolHeader
+from sim.event_log import EventKind, EventLog, LogHeader, PoolHeader, TenantHeader
 from sim.preemptions.recompute import Recompute
 from sim.replica import Replica
 from sim.replica_log import log_of_replica
+from sim.tenant import settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from sim.router import Router
     from sim.scheduler import Scheduler
     from sim.step import StepExecutor
+    from sim.tenant import Tenant
+    from sim.waiting import WaitingQueue
     from traces.record import Request, Trace
 
 SAMPLES_PER_TRACE = 2000
@@ -42,8 +45,9 @@ class Wiring:
         scheduler: Decides who runs.
         executor: Prices steps.
         num_samples: Samples of occupancy between the first arrival and the last, at most.
-        control: What stands between the scheduler and the allocator at admissions, if anything.
+        control: What stands before the queue and at admissions, if anything.
         preemption: Where the tokens of victims go; the executor should price it.
+        tenants: What is known of tenants of the trace, or of all others.
     """
 
     manager: CacheManager
@@ -52,12 +56,24 @@ class Wiring:
     num_samples: int = SAMPLES_PER_TRACE
     control: AdmissionControl | None = None
     preemption: Preemption = field(default_factory=Recompute)
+    tenants: tuple[Tenant, ...] = ()
 
     def __post_init__(self) -> None:
         objection = self.scheduler.objection(self.manager)
         objection = objection or self.preemption.objection(self.manager)
         if objection:
             raise ValueError(objection)
+        self.new_queue()  # it says so if it cannot part tenants
+
+    def new_queue(self) -> WaitingQueue:
+        """The scheduler's queue; one that parts tenants where one of them has a quota.
+
+        Raises:
+            ValueError: If the scheduler orders its queue by more than a queue of tenants can keep.
+        """
+        queue = self.scheduler.new_queue()
+        has_quotas = any(tenant.has_quota for tenant in self.tenants)
+        return queue.with_quotas() if has_quotas else queue
 
 
 def sample_interval_ns(trace: Trace, num_samples: int = SAMPLES_PER_TRACE) -> int:
@@ -190,10 +206,13 @@ class Engine:
 def _header(trace: Trace, wirings: tuple[Wiring, ...]) -> LogHeader:
     """Budgets in all, and the pools of one replica after those of another."""
     usages = [wiring.manager.usage() for wiring in wirings]
+    names = dict.fromkeys(trace.tenants)
+    weights = [settings_of(name, wirings[0].tenants).weight for name in names]
     return LogHeader(
         num_requests=len(trace),
         budget_bytes=sum(usage.budget_bytes for usage in usages),
         sample_interval_ns=sample_interval_ns(trace, wirings[0].num_samples),
         pools=tuple(PoolHeader(p.name, p.page_bytes) for usage in usages for p in usage.pools),
         num_replicas=len(wirings),
+        tenants=tuple(map(TenantHeader, names, weights)),
     )

@@ -38,7 +38,7 @@ class EventKind(IntEnum):
     """
 
     ARRIVAL = 0
-    """request, prompt tokens, output tokens, -"""
+    """request, prompt tokens, output tokens, tenant"""
     REJECTION = 1
     """request, RejectionReason, tokens asked, most tokens one sequence can have"""
     ADMISSION = 2
@@ -81,6 +81,8 @@ class EventKind(IntEnum):
     """pool, free pages that keep a text, those that keep a state, -: where prefixes are shared"""
     EVICTIONS = 21
     """-, tokens whose KV was evicted in the run, states, those whose KV stayed: likewise"""
+    MADE_WAY = 22
+    """request preempted just before, request that asked for room, -, -: if there are tenants"""
 
 
 class Loss(IntEnum):
@@ -103,6 +105,12 @@ class RejectionReason(IntEnum):
     """More tokens than one sequence could have if it were alone."""
     OUTGREW = 1
     """Alone in memory, it still could not be given what it asked for."""
+    OVER_QUOTA = 2
+    """Alone, it would need more memory than its tenant may ever have."""
+    THROTTLED = 3
+    """Its tenant's bucket held too few tokens."""
+    QUEUE_FULL = 4
+    """As many waited already as may wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +119,14 @@ class PoolHeader:
 
     name: str
     page_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class TenantHeader:
+    """A tenant of the run: its name and its weight."""
+
+    name: str
+    weight: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +140,7 @@ class LogHeader:
             that last several times as long as their arrivals.
         pools: The pools, in the order of their numbers; those of replica 0 first.
         num_replicas: Replicas; each has an equal share of budget and pools.
+        tenants: The tenants, in the order of their numbers; none where the trace names none.
     """
 
     num_requests: int
@@ -131,12 +148,15 @@ class LogHeader:
     sample_interval_ns: int
     pools: tuple[PoolHeader, ...]
     num_replicas: int = 1
+    tenants: tuple[TenantHeader, ...] = ()
 
     def described(self) -> dict[str, Any]:
-        """Its fields, but for a number of replicas that is 1: most logs are of one."""
+        """Its fields, but for one replica and no tenants: most logs are like that."""
         fields = asdict(self)
         if self.num_replicas == 1:
             del fields["num_replicas"]
+        if not self.tenants:
+            del fields["tenants"]
         return fields
 
 

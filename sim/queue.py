@@ -3,44 +3,18 @@
 from __future__ import annotations
 
 import heapq
-from abc import ABC, abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING
+
+from sim.order import ArrivalOrder, RankOrder, TailOrder
+from sim.tenant_queue import TenantQueue
+from sim.waiting import WaitingQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sim.order import Rank
     from sim.request import Sequence
-
-    Rank = Callable[[Sequence], tuple[int, ...]]
-
-
-class WaitingQueue(ABC):
-    """Where sequences wait; a scheduler says of which kind."""
-
-    @abstractmethod
-    def join(self, sequence: Sequence) -> None:
-        """Let a sequence that has arrived wait."""
-
-    @abstractmethod
-    def rejoin(self, sequence: Sequence) -> None:
-        """Let a sequence wait that has lost its pages."""
-
-    @abstractmethod
-    def head(self) -> Sequence:
-        """The one whose turn it is; IndexError if nobody waits."""
-
-    @abstractmethod
-    def leave(self) -> Sequence:
-        """Take the head out; IndexError if nobody waits."""
-
-    @abstractmethod
-    def __len__(self) -> int:
-        """How many wait."""
-
-    @abstractmethod
-    def __iter__(self) -> Iterator[Sequence]:
-        """All that wait, head first."""
 
 
 class ArrivalQueue(WaitingQueue):
@@ -49,9 +23,14 @@ class ArrivalQueue(WaitingQueue):
     def __init__(self) -> None:
         self._sequences: deque[Sequence] = deque()
 
-    def join(self, sequence: Sequence) -> None:
+    def with_quotas(self) -> WaitingQueue:
+        """See `WaitingQueue.with_quotas`."""
+        return TenantQueue(ArrivalOrder())
+
+    def join(self, sequence: Sequence) -> bool:
         """See `WaitingQueue.join`: at the end."""
         self._sequences.append(sequence)
+        return len(self._sequences) == 1
 
     def rejoin(self, sequence: Sequence) -> None:
         """See `WaitingQueue.rejoin`: at the front, so several victims end up in their old order."""
@@ -75,6 +54,10 @@ class ArrivalQueue(WaitingQueue):
 class TailQueue(ArrivalQueue):
     """First come, first served; who has lost its pages comes again, after all others."""
 
+    def with_quotas(self) -> WaitingQueue:
+        """See `WaitingQueue.with_quotas`."""
+        return TenantQueue(TailOrder())
+
     def rejoin(self, sequence: Sequence) -> None:
         """See `WaitingQueue.rejoin`: at the end."""
         self.join(sequence)
@@ -82,6 +65,14 @@ class TailQueue(ArrivalQueue):
 
 class SortedQueue(TailQueue):
     """A `TailQueue` that is put into another order now and then, and stays in it."""
+
+    def with_quotas(self) -> WaitingQueue:
+        """See `WaitingQueue.with_quotas`: it cannot.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError("a queue that is sorted now and then (policy=lpm) knows no quotas")
 
     def sort(self, rank: Callable[[Sequence], float]) -> None:
         """The lowest rank first; equal ranks stay in the order they are in."""
@@ -95,9 +86,14 @@ class RankedQueue(WaitingQueue):
         self._rank = rank
         self._heap: list[tuple[tuple[int, ...], Sequence]] = []
 
-    def join(self, sequence: Sequence) -> None:
+    def with_quotas(self) -> WaitingQueue:
+        """See `WaitingQueue.with_quotas`."""
+        return TenantQueue(RankOrder(self._rank))
+
+    def join(self, sequence: Sequence) -> bool:
         """See `WaitingQueue.join`."""
         heapq.heappush(self._heap, (self._rank(sequence), sequence))
+        return self.head() is sequence
 
     def rejoin(self, sequence: Sequence) -> None:
         """See `WaitingQueue.rejoin`: by its rank, like any other."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from allocator.prefix.interface import PrefixSharing
+from sim.account import Accounts
+from sim.admission import AdmissionChain
 from sim.batch import Batch
 from sim.clock import STEP_END_PRIORITY, Later
 from sim.event_log import NO_SUBJECT, EventKind
+from sim.gate import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from allocator.interface import Usage
     from sim.clock import Clock
     from sim.engine import Wiring
-    from sim.event_log import LogWriter
+    from sim.event_log import LogHeader, LogWriter
     from sim.step import StepPlan
     from traces.record import Request
 
@@ -57,10 +60,13 @@ class Replica:
             log: Where decisions go.
             run: What it is part of.
         """
-        scheduler, manager = wiring.scheduler, wiring.manager
-        queue, max_tokens = scheduler.new_queue(), scheduler.max_tokens
-        self.batch = Batch(manager, log, queue, max_tokens, wiring.control)
+        manager = wiring.manager
+        control = AdmissionChain() if wiring.control is None else wiring.control
+        queue, max_tokens = wiring.new_queue(), wiring.scheduler.max_tokens
+        self.batch = Batch(manager, log, queue, max_tokens, control)
         self.batch.preemption = wiring.preemption
+        self.batch.accounts = _accounts(wiring, log.header)
+        self._gate = Gate(clock.env, self.batch, control, self._on_entry)
         self._priority = STEP_END_PRIORITY + number
         self._wiring = wiring
         self._clock = clock
@@ -77,8 +83,8 @@ class Replica:
 
     @property
     def num_waiting(self) -> int:
-        """Sequences in the queue."""
-        return len(self.batch.waiting)
+        """Sequences in the queue, and those that are told to join it later."""
+        return len(self.batch.waiting) + self._gate.num_delayed
 
     @property
     def num_tokens(self) -> int:
@@ -95,12 +101,8 @@ class Replica:
 
     def enter(self, request: Request) -> None:
         """Take a request that arrives now; the step in flight is the last that does not see it."""
-        self.settle()
-        self.batch.now_ns = self._clock.now_ns
-        self.batch.arrive(request)
-        self._plan_after_step_in_flight()
-        if not self._woken.triggered:
-            self._woken.succeed()
+        self._on_entry()
+        self._gate.meet(request)
 
     def serve(self) -> Generator[simpy.Event, None, None]:
         """SimPy process: turn after turn until the run is over."""
@@ -137,7 +139,7 @@ class Replica:
         """Log the queues and the memory."""
         self.settle()
         now_ns, usage, batch = self._clock.now_ns, self._wiring.manager.usage(), self.batch
-        queues = (len(batch.running), len(batch.waiting), usage.granted_bytes)
+        queues = (len(batch.running), self.num_waiting, usage.granted_bytes)
         self._log.append(now_ns, EventKind.QUEUE_SAMPLE, NO_SUBJECT, *queues)
         waste = (
             usage.internal_waste_bytes,
@@ -163,6 +165,13 @@ class Replica:
             self._log.append(self._clock.now_ns, EventKind.EVICTIONS, NO_SUBJECT, *counts)
         values = (usage.peak_granted_bytes, usage.footprint_bytes)
         self._log.append(self._clock.now_ns, EventKind.END, NO_SUBJECT, *values)
+
+    def _on_entry(self) -> None:
+        self.settle()
+        self.batch.now_ns = self._clock.now_ns
+        self._plan_after_step_in_flight()
+        if not self._woken.triggered:
+            self._woken.succeed()
 
     def _plan(self) -> StepPlan:
         """Plan a step; it pays for what the backing was asked since the last one, and beside it."""
@@ -211,6 +220,12 @@ class Replica:
         if self._run.has_all_arrived:
             self.check_can_end()
         return self._woken
+
+
+def _accounts(wiring: Wiring, header: LogHeader) -> Accounts:
+    """An account for each tenant of the run, over the memory of this replica."""
+    names = [tenant.name for tenant in header.tenants]
+    return Accounts(names, wiring.tenants, wiring.manager.spec, header.budget_bytes)
 
 
 def _stranded_bytes(usage: Usage, short_pool: int | None) -> int:

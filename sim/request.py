@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from allocator.prefix.content import Content
 from allocator.rounds import STANDING
+from sim.account import Account
+from sim.tenant import Tenant
 
 if TYPE_CHECKING:
     from allocator.rounds import Rounds
@@ -21,6 +23,7 @@ class Sequence:
 
     Attributes:
         request: What arrived.
+        account: What its tenant has in the engine; one of its own where nobody keeps any.
         content: Its text; None where nobody asks for it.
         output_tokens: Tokens it makes; fewer than requested if its length is limited.
         computed_tokens: Tokens whose KV and state exist; while it waits, in the host's memory.
@@ -36,6 +39,7 @@ class Sequence:
         "_computed_tokens",
         "_made_tokens",
         "_rounds",
+        "account",
         "content",
         "failed_allocations",
         "last_round",
@@ -47,8 +51,9 @@ class Sequence:
         "target_tokens",
     )
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, account: Account | None = None) -> None:
         self.request = request
+        self.account = Account(Tenant()) if account is None else account
         self.request_id = request.request_id
         self.content: Content | None = None
         self.output_tokens = request.output_tokens
@@ -85,6 +90,17 @@ class Sequence:
         self._computed_tokens += behind
         self._made_tokens += behind
         self._rounds = rounds
+
+    def limit(self, max_tokens: int) -> None:
+        """End at so many prompt and output tokens at most, but make one token at least."""
+        most = max_tokens - self.request.prompt_tokens
+        self.output_tokens = max(1, min(self.output_tokens, most))
+
+    def make_token(self) -> bool:
+        """Make a token without following rounds; True if it is the last."""
+        self._made_tokens += 1
+        self.account.make_token()
+        return self.made_tokens == self.output_tokens
 
     def suspend(self, *, keeps_tokens: bool) -> None:
         """Lose all pages; whoever keeps tokens elsewhere owes only the rest when it resumes."""

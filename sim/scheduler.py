@@ -13,8 +13,8 @@ from sim.queue import ArrivalQueue
 if TYPE_CHECKING:
     from allocator.interface import CacheManager
     from sim.batch import Batch
-    from sim.queue import WaitingQueue
     from sim.step import StepPlan
+    from sim.waiting import WaitingQueue
 
 
 class Scheduler(ABC):

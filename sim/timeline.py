@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sim.event_log import EventLog
+    from sim.metric import Slo
 
 NS_PER_S = 1e9
 
@@ -57,6 +58,24 @@ class Timeline:
         """Whether each completed without a failed allocation or a preemption."""
         clean: NDArray[np.bool_] = (self.preemptions == 0) & (self.failed_allocations == 0)
         return clean
+
+    def is_within(self, slo: Slo) -> NDArray[np.bool_]:
+        """Whether each kept its limits; a request of one token has no TPOT to miss."""
+        within: NDArray[np.bool_] = self.ttft_s() <= slo.ttft_s
+        within[self.output_tokens > 1] &= self.tpot_s() <= slo.tpot_s
+        return within
+
+    def where(self, chosen: NDArray[np.bool_]) -> Timeline:
+        """The entries that are chosen, bool, shape (completed,)."""
+        return Timeline(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+
+def distribution_of(seconds: NDArray[np.float64]) -> dict[str, float | None]:
+    """Mean and percentiles, linearly interpolated; None where there is nothing."""
+    if not len(seconds):
+        return dict.fromkeys(("mean", "p50", "p90", "p99"))
+    p50, p90, p99 = (float(value) for value in np.percentile(seconds, (50, 90, 99)))
+    return {"mean": float(seconds.mean()), "p50": p50, "p90": p90, "p99": p99}
 
 
 def timeline_of(log: EventLog) -> Timeline:

@@ -21,6 +21,7 @@ from scenarios.report.reading import reading_of
 from scenarios.report.replicas import replicas_html
 from scenarios.report.series import end_s_of, start_s_of
 from scenarios.report.table_html import table_html
+from scenarios.report.tenants import tenants_html
 from sim.replica_log import as_one
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def report_html(result: ReplayResult) -> str:
         facts=facts_html(result),
         reading=_reading_html(runs),
         table=table_html(runs),
+        tenants=tenants_html(runs),
         replicas=replicas_html(runs),
         charts=matrix_html(rows, [run.allocator for run in runs]),
         provenance=provenance_html(result),

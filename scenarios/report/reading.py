@@ -19,13 +19,21 @@ from scenarios.report.table import (
     rivals,
     row_unit,
 )
-from sim.event_log import EventKind, Loss
+from sim.event_log import EventKind, Loss, RejectionReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from scenarios.result import RunResult
     from sim.event_log import EventLog
+
+REFUSALS = {
+    "could not fit": (RejectionReason.TOO_LONG, RejectionReason.OUTGREW),
+    "needed more than their tenant may have": (RejectionReason.OVER_QUOTA,),
+    "came faster than their tenant may send": (RejectionReason.THROTTLED,),
+    "found the queue full": (RejectionReason.QUEUE_FULL,),
+}
+"""What is said of requests that were refused for certain reasons."""
 
 PRESSURE = (EventKind.OOM, EventKind.PREEMPTION, EventKind.MIGRATION, EventKind.REJECTION)
 """What happens only where memory binds."""
@@ -161,10 +169,12 @@ def _stranding(log: EventLog) -> str:
 
 def _on_rejections(runs: Sequence[RunResult]) -> Iterator[str]:
     for run in runs:
-        rejected = len(run.log.of(EventKind.REJECTION))
-        if rejected:
-            of_all = f"of {run.log.header.num_requests:,} requests"
-            yield f"{run.allocator} refused {rejected:,} {of_all}, which could not fit."
+        reasons = run.log.of(EventKind.REJECTION)[:, 3]
+        counts = {why: int(np.isin(reasons, codes).sum()) for why, codes in REFUSALS.items()}
+        clauses = [f"{count:,} {why}" for why, count in counts.items() if count]
+        if clauses:
+            refused = f"{len(reasons):,} of {run.log.header.num_requests:,} requests"
+            yield f"{run.allocator} refused {refused}: {_listed(clauses)}."
 
 
 def _on_overload(runs: Sequence[RunResult]) -> Iterator[str]:

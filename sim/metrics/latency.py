@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from sim.metric import Metric, Slo
-from sim.timeline import timeline_of
+from sim.timeline import distribution_of, timeline_of
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from sim.event_log import EventLog
 
 
@@ -24,14 +20,7 @@ class Latency(Metric):
         """See `Metric.measure`; percentiles are linearly interpolated."""
         timeline = timeline_of(log)
         return {
-            "ttft_s": _summary(timeline.ttft_s()),
-            "tpot_s": _summary(timeline.tpot_s()),
-            "e2e_s": _summary(timeline.e2e_s()),
+            "ttft_s": distribution_of(timeline.ttft_s()),
+            "tpot_s": distribution_of(timeline.tpot_s()),
+            "e2e_s": distribution_of(timeline.e2e_s()),
         }
-
-
-def _summary(seconds: NDArray[np.float64]) -> dict[str, float | None]:
-    if not len(seconds):
-        return dict.fromkeys(("mean", "p50", "p90", "p99"))
-    p50, p90, p99 = (float(value) for value in np.percentile(seconds, (50, 90, 99)))
-    return {"mean": float(seconds.mean()), "p50": p50, "p90": p90, "p99": p99}

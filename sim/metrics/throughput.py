@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sim.event_log import EventKind, EventLog
 from sim.metric import Metric, Slo
 from sim.timeline import NS_PER_S, timeline_of
-
-if TYPE_CHECKING:
-    from sim.timeline import Timeline
 
 
 class Throughput(Metric):
@@ -29,13 +26,7 @@ class Throughput(Metric):
         counts = {
             "throughput_rps": len(timeline.request),
             "throughput_tokens_per_s": int(timeline.output_tokens.sum()),
-            "goodput_rps": _num_within(timeline, slo),
+            "goodput_rps": int(timeline.is_within(slo).sum()),
         }
         rates = {name: count / seconds if seconds else None for name, count in counts.items()}
         return {"simulated_seconds": seconds, **rates}
-
-
-def _num_within(timeline: Timeline, slo: Slo) -> int:
-    within = timeline.ttft_s() <= slo.ttft_s
-    within[timeline.output_tokens > 1] &= timeline.tpot_s() <= slo.tpot_s
-    return int(within.sum())

@@ -10,6 +10,8 @@ from sim.step import Chunk, StepPlan
 from sim.victims import RULES, Victim
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sim.batch import Batch
     from sim.request import Sequence
 
@@ -55,7 +57,7 @@ class FcfsScheduler(Scheduler):
 
     def __init__(self, options: FcfsOptions) -> None:
         self._options = options
-        self._victim_key = RULES[options.victim]
+        self._victim_key: Callable[[Sequence], tuple[float, ...]] = RULES[options.victim]
 
     def is_quiet(self, batch: Batch) -> bool:
         """See `Scheduler.is_quiet`: nobody can enter before something changes."""
@@ -93,7 +95,7 @@ class FcfsScheduler(Scheduler):
                 continue  # mid-prompt, or a victim of this step
             while not batch.extend(sequence):
                 preempted = True
-                if self._make_way(batch) is sequence:
+                if self._make_way(batch, sequence) is sequence:
                     break
             else:
                 extended.append(sequence)
@@ -101,13 +103,13 @@ class FcfsScheduler(Scheduler):
         plan.decode_context_tokens = sum(s.computed_tokens + 1 for s in plan.decodes)
         return preempted
 
-    def _make_way(self, batch: Batch) -> Sequence:
-        """Preempt a victim; one that is alone has outgrown memory and is refused."""
+    def _make_way(self, batch: Batch, asked_by: Sequence) -> Sequence:
+        """Preempt a victim for who asks; one that is alone has outgrown memory and is refused."""
         victim = max(batch.running, key=self._victim_key)
         if len(batch.running) == 1:
             batch.reject_running(victim)
         else:
-            batch.preempt(victim)
+            batch.preempt(victim, asked_by)
         return victim
 
     def _plan_chunk(self, batch: Batch, plan: StepPlan, sequence: Sequence, budget: int) -> int:

@@ -7,15 +7,15 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from allocator.interface import Terms
-from sim.queue import SortedQueue
+from sim.queue import SortedQueue, TailQueue
 from sim.scheduler import Scheduler
 from sim.step import Chunk, StepPlan
 
 if TYPE_CHECKING:
     from allocator.prefix.spans import Span
     from sim.batch import Batch
-    from sim.queue import WaitingQueue
     from sim.request import Sequence
+    from sim.waiting import WaitingQueue
 
 INIT_NEW_TOKEN_RATIO = 0.7
 MIN_NEW_TOKEN_RATIO_FACTOR = 0.14
@@ -100,7 +100,7 @@ class SglangScheduler(Scheduler):
 
     def new_queue(self) -> WaitingQueue:
         """See `Scheduler.new_queue`."""
-        return SortedQueue()
+        return SortedQueue() if self._options.policy is Policy.LPM else TailQueue()
 
     def plan(self, batch: Batch) -> StepPlan:
         """See `Scheduler.plan`."""

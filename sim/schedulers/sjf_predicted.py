@@ -12,8 +12,8 @@ from sim.queue import RankedQueue
 from sim.schedulers.fcfs import FcfsOptions, FcfsScheduler
 
 if TYPE_CHECKING:
-    from sim.queue import WaitingQueue
     from sim.request import Sequence
+    from sim.waiting import WaitingQueue
 
 DRAW_BYTES = 8
 

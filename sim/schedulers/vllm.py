@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from allocator.interface import CacheManager
     from allocator.prefix.interface import Prefix
     from sim.batch import Batch
-    from sim.queue import WaitingQueue
     from sim.request import Sequence
+    from sim.waiting import WaitingQueue
 
 
 class Policy(Enum):
@@ -156,7 +156,7 @@ class VllmScheduler(Scheduler):
                 preempted = True
                 victim = self._victim(batch)
                 place -= draft.drop(victim)
-                self._make_way(batch, victim)
+                self._make_way(batch, victim, sequence)
                 if victim is sequence:
                     return True
             if tokens:
@@ -220,7 +220,7 @@ class VllmScheduler(Scheduler):
             return max(batch.running, key=_rank)
         return batch.running[-1]
 
-    def _make_way(self, batch: Batch, victim: Sequence) -> None:
+    def _make_way(self, batch: Batch, victim: Sequence, asked_by: Sequence) -> None:
         """Preempt; but who outgrows memory alone, with nothing to keep it out, is refused.
 
         vLLM would admit it again with its first chunk, and recompute it for ever.
@@ -228,7 +228,7 @@ class VllmScheduler(Scheduler):
         if len(batch.running) == 1 and not self._reserves:
             batch.reject_running(victim)
         else:
-            batch.preempt(victim)
+            batch.preempt(victim, asked_by)
 
 
 class _Draft:

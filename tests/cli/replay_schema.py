@@ -16,10 +16,33 @@ def _object(**properties: object) -> dict[str, Any]:
 _LATENCY = _object(mean=_NUMBER, p50=_NUMBER, p90=_NUMBER, p99=_NUMBER)
 _PERCENT = {"type": ["number", "null"], "minimum": 0, "maximum": 100}
 
+_REJECTIONS = _object(
+    too_long=_COUNT, outgrew=_COUNT, over_quota=_COUNT, throttled=_COUNT, queue_full=_COUNT
+)
+_TENANT = _object(
+    tenant={"type": "string"},
+    weight={"type": "number", "exclusiveMinimum": 0},
+    requests=_COUNT,
+    completed=_COUNT,
+    rejected=_COUNT,
+    rejections=_REJECTIONS,
+    served_tokens=_COUNT,
+    share_pct=_PERCENT,
+    throughput_rps=_NUMBER,
+    throughput_tokens_per_s=_NUMBER,
+    goodput_rps=_NUMBER,
+    ttft_s=_LATENCY,
+    tpot_s=_LATENCY,
+    e2e_s=_LATENCY,
+    preemptions=_COUNT,
+    preemptions_for_others=_COUNT,
+)
+
 RUN = _object(
     allocator={"type": "string"},
     completed=_COUNT,
     rejected=_COUNT,
+    rejections=_REJECTIONS,
     clean_completions=_COUNT,
     preemptions=_COUNT,
     oom_events=_COUNT,
@@ -52,6 +75,8 @@ RUN = _object(
     queue_growth=_object(unserved_pct=_NUMBER, unserved_low_pct=_NUMBER),
     host_ns_per_allocator_op=_NUMBER,
     event_log_sha256=_DIGEST,
+    tenants={"type": "array", "items": _TENANT},
+    jain_index={"type": ["number", "null"], "minimum": 0, "maximum": 1},
 )
 
 REPLAY = _object(

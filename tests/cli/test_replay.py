@@ -263,3 +263,45 @@ def test_preemption_that_cannot_be_is_said(
     assert outcome.exit_code == 2
     assert said in outcome.stderr
     assert outcome.stderr.count("\n") == 1
+
+
+NEIGHBOURS = ("replay", "noisy-neighbour:n=6,rate=4,prompt=600,output=80", *WHERE)
+
+
+def test_tenants_share_by_their_settings_and_each_has_its_figures(twinpool: Twinpool) -> None:
+    given = ("--memory-gib", "0.5", "--allocator", "avmp", "--tenant", "*:max_waiting=9")
+    chosen = ("--scheduler", "fair+queue-limit+token-bucket:rate=4000", "--tenant")
+    result = twinpool(
+        *NEIGHBOURS, *given, *chosen, "noisy:weight=0.5,max_waiting=2", "--json"
+    ).json()
+    jsonschema.validate(result, REPLAY)
+    (run,) = result["runs"]
+    assert [tenant["tenant"] for tenant in run["tenants"]] == ["noisy", "well-behaved"]
+    assert [tenant["weight"] for tenant in run["tenants"]] == [0.5, 1.0]
+    assert run["rejections"]["queue_full"] == run["rejected"] > 0
+    assert 0.5 <= run["jain_index"] <= 1
+    assert [tenant["name"] for tenant in result["tenant_settings"]] == ["*", "noisy"]
+
+
+def test_the_terminal_and_the_report_show_several_tenants(twinpool: Twinpool) -> None:
+    outcome = twinpool(*NEIGHBOURS, "--allocator", "avmp", "--scheduler", "fair", "--out", "here")
+    assert "Tenants under avmp, Jain's index" in outcome.stdout
+    assert "well-behaved" in outcome.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--tenant", "nosiy:weight=2"), "use one of noisy"),
+        (("--tenant", "noisy:weight=0"), "weight must be above 0"),
+        (("--scheduler", "fcfs+headroom+headroom"), "given twice"),
+        (("--scheduler", "fcfs+token-bucket:overflow=wiat"), "wait, reject"),
+    ],
+)
+def test_mistakes_about_tenants_are_the_users(
+    twinpool: Twinpool, arguments: tuple[str, ...], said: str
+) -> None:
+    outcome = twinpool(*NEIGHBOURS, "--allocator", "avmp", *arguments)
+    assert outcome.exit_code == 2
+    assert said in outcome.stderr
+    assert "Traceback" not in outcome.stderr

@@ -13,16 +13,21 @@ from allocator.backing import HostBacking
 from allocator.interface import CacheManager
 from allocator.registry import known_managers
 from allocator.spec import CacheGroup, CacheKind, CacheSpec
+from sim.admission import AdmissionChain, AdmissionControl
 from sim.admissions.headroom import Headroom, HeadroomOptions
+from sim.admissions.queue_limit import QueueLimit, QueueLimitOptions
+from sim.admissions.token_bucket import BucketUnit, Overflow, TokenBucket, TokenBucketOptions
 from sim.costs.constant import ConstantExecutor
 from sim.costs.roofline import DeviceCosts, ModelCosts, RemapCosts, RooflineExecutor
 from sim.engine import Engine, Fleet, Wiring
 from sim.event_log import EventLog
 from sim.router import ReplicaView, Router
 from sim.scheduler import Scheduler, known_schedulers
+from sim.schedulers.fair import FairOptions, Sharing
 from sim.schedulers.fcfs import FcfsOptions, FcfsScheduler
 from sim.schedulers.vllm import Policy, Switch, VllmSchedulerOptions
 from sim.step import StepExecutor
+from sim.tenant import Tenant
 from traces.record import Request, Trace
 
 GRANULE_BYTES = 256
@@ -60,13 +65,13 @@ class Case:
     executor: StepExecutor
     trace: Trace
     num_samples: int
-    has_headroom: bool = False
+    new_control: Callable[[], AdmissionControl] = AdmissionChain
+    tenants: tuple[Tenant, ...] = ()
     num_replicas: int = 1
 
     def wire(self) -> Wiring:
-        control = Headroom(HeadroomOptions()) if self.has_headroom else None
         parts = self.new_manager(), self.new_scheduler(), self.executor
-        return Wiring(*parts, self.num_samples, control)
+        return Wiring(*parts, self.num_samples, self.new_control(), tenants=self.tenants)
 
     def run(self, engine: type[Engine]) -> EventLog:
         wirings = tuple(self.wire() for _ in range(self.num_replicas))
@@ -139,6 +144,8 @@ def schedulers(draw: st.DrawFn) -> Callable[[], Scheduler]:
     options = kind.Options()
     if isinstance(options, FcfsOptions):
         options = replace(options, max_seqs=seqs, max_batched_tokens=tokens)
+    if isinstance(options, FairOptions):
+        options = replace(options, policy=draw(st.sampled_from(Sharing)), quantum=40)
     if isinstance(options, VllmSchedulerOptions):
         options = VllmSchedulerOptions(
             max_num_seqs=seqs,
@@ -163,15 +170,60 @@ def traces(draw: st.DrawFn) -> Trace:
     columns = np.array(prompts), np.array(outputs)
     count = len(prompts)
     ranks = tuple(draw(st.lists(st.integers(0, 2), min_size=count, max_size=count)))
+    names = st.sampled_from("abc"[: draw(st.integers(1, 3))])
+    tenants = tuple(draw(st.lists(names, min_size=count, max_size=count)))
     clients = draw(st.integers(0, 4))
     if clients:
-        return Trace("closed", *columns, priorities=ranks, closed_loop_clients=clients)
+        return Trace(
+            "closed", *columns, tenants=tenants, priorities=ranks, closed_loop_clients=clients
+        )
     arrival_ns = np.cumsum(np.array(gap_ns, dtype=np.int64))
     blocks = st.lists(st.integers(0, 3), max_size=6).map(tuple)
     prefixes = tuple(draw(st.lists(blocks, min_size=count, max_size=count)))
     return Trace(
-        "open", *columns, arrival_ns, priorities=ranks, prefixes=prefixes, prefix_block_tokens=8
+        "open",
+        *columns,
+        arrival_ns,
+        tenants=tenants,
+        priorities=ranks,
+        prefixes=prefixes,
+        prefix_block_tokens=8,
     )
+
+
+@st.composite
+def tenants(draw: st.DrawFn) -> tuple[Tenant, ...]:
+    """Settings of some tenants, and perhaps of all others."""
+    settings = st.builds(
+        Tenant,
+        name=st.sampled_from(["a", "b", "*"]),
+        weight=st.sampled_from([0.5, 1.0, 3.0]),
+        max_seqs=st.sampled_from([0, 1, 2]),
+        memory_share=st.sampled_from([1.0, 0.9, 0.5]),
+        rate=st.sampled_from([0.0, 700.0, 20_000.0]),
+        max_waiting=st.sampled_from([0, 2]),
+    )
+    drawn = draw(st.lists(settings, max_size=3, unique_by=lambda tenant: tenant.name))
+    return tuple(drawn)
+
+
+@st.composite
+def controls(draw: st.DrawFn) -> Callable[[], AdmissionControl]:
+    """New chains of some controls."""
+    bucket = TokenBucketOptions(
+        unit=draw(st.sampled_from(BucketUnit)),
+        rate=draw(st.sampled_from([0.0, 300.0, 9000.0])),
+        burst=draw(st.sampled_from([0.0, 50.0])),
+        overflow=draw(st.sampled_from(Overflow)),
+    )
+    limit = QueueLimitOptions(draw(st.sampled_from([0, 3])), draw(st.sampled_from([0, 2])))
+    makers: list[Callable[[], AdmissionControl]] = [
+        lambda: Headroom(HeadroomOptions()),
+        lambda: TokenBucket(bucket),
+        lambda: QueueLimit(limit),
+    ]
+    chosen = draw(st.lists(st.sampled_from(makers), max_size=3, unique=True))
+    return lambda: AdmissionChain([make() for make in chosen])
 
 
 @st.composite
@@ -182,9 +234,8 @@ def cases(draw: st.DrawFn, name: str) -> Case:
     if draw(st.booleans()):
         executor = ConstantExecutor(draw(st.sampled_from([STEP_NS, 333_333, 4 * STEP_NS])))
     num_samples = draw(st.sampled_from([3, 100, 10**6]))
-    trace, has_headroom, replicas = draw(traces()), draw(st.booleans()), draw(st.integers(1, 4))
-    parts = new_manager, new_scheduler, executor, trace, num_samples, has_headroom
-    return Case(*parts, num_replicas=replicas)
+    parts = new_manager, new_scheduler, executor, draw(traces()), num_samples
+    return Case(*parts, draw(controls()), draw(tenants()), draw(st.integers(1, 4)))
 
 
 def plain_case(name: str, executor: StepExecutor) -> Case:

@@ -8,14 +8,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from allocator.backing import HostBacking
 from allocator.registry import known_managers
+from allocator.spec import CacheGroup, CacheKind, CacheSpec
 from sim.costs.constant import ConstantExecutor
 from sim.costs.roofline import RooflineExecutor
 from sim.engine import Engine
 from sim.event_log import EventKind
 from sim.macro_steps import MacroStepEngine
+from sim.schedulers.fair import FairOptions, FairScheduler, Sharing
 from sim.step import StepPlan
-from tests.property.engine_cases import DEVICE, MODEL, STEP_NS, cases, plain_case
+from sim.tenant import Tenant
+from tests.property.engine_cases import (
+    DEVICE,
+    GRANULE_BYTES,
+    MODEL,
+    STEP_NS,
+    Case,
+    cases,
+    plain_case,
+)
+from traces.record import Trace
 
 
 class Counted:
@@ -80,3 +93,39 @@ def test_an_executor_that_runs_steps_is_shown_every_one() -> None:
     ]
     assert logs[0].to_bytes() == logs[1].to_bytes()
     assert executors[0].num_tokens == executors[1].num_tokens
+
+
+@st.composite
+def crowds(draw: st.DrawFn) -> Trace:
+    """Three tenants who queue for few seats, and arrive in the middle of long quiet turns."""
+    rows = st.tuples(
+        st.integers(1, 9), st.integers(2, 60), st.integers(0, 40_000), st.sampled_from("abc")
+    )
+    drawn = draw(st.lists(rows, min_size=12, max_size=40))
+    prompts, outputs, gap_ns, names = zip(*drawn, strict=True)
+    arrival_ns = np.cumsum(np.array(gap_ns, dtype=np.int64))
+    return Trace("crowd", np.array(prompts), np.array(outputs), arrival_ns, tenants=names)
+
+
+@given(
+    trace=crowds(),
+    seats=st.integers(1, 3),
+    policy=st.sampled_from(Sharing),
+    share=st.sampled_from([1.0, 0.3, 0.15]),
+    granules=st.sampled_from([40, 400]),
+)
+def test_turns_of_tenants_do_not_depend_on_how_steps_are_taken(
+    trace: Trace, seats: int, policy: Sharing, share: float, granules: int
+) -> None:
+    """What tenants were served is then known in full only when a plan is made."""
+    kind = known_managers()["shared-bytes"]
+    spec = CacheSpec((CacheGroup("kv", CacheKind.ATTENTION, 2, 16),), page_tokens=4)
+    case = Case(
+        lambda: kind(spec, HostBacking(granules * GRANULE_BYTES, GRANULE_BYTES), kind.Options()),
+        lambda: FairScheduler(FairOptions(seats, seats + 9, policy=policy, quantum=30)),
+        ConstantExecutor(1000),
+        trace,
+        3,
+        tenants=(Tenant("a", 2.0, memory_share=share), Tenant("b", 0.7)),
+    )
+    assert case.run(Engine).to_bytes() == case.run(MacroStepEngine).to_bytes()

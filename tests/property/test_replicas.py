@@ -21,7 +21,13 @@ from tests.property.engine_cases import STEP_NS, Case, cases
 from traces.record import Trace
 
 ENDS = (EventKind.COMPLETION, EventKind.REJECTION)
-SAMPLES = (EventKind.QUEUE_SAMPLE, EventKind.WASTE_SAMPLE, EventKind.POOL_SAMPLE)
+SAMPLES = (
+    EventKind.QUEUE_SAMPLE,
+    EventKind.WASTE_SAMPLE,
+    EventKind.POOL_SAMPLE,
+    EventKind.CACHE_SAMPLE,
+)
+LAST = (EventKind.EVICTIONS, EventKind.END)
 
 
 def run(case: Case, replicas: int, router: Router) -> EventLog:
@@ -60,11 +66,11 @@ def test_totals_are_sums_over_the_replicas(data: st.DataObject, replicas: int) -
     whole, parts = as_one(log), logs_by_replica(log)
     assert whole.header.budget_bytes == sum(part.header.budget_bytes for part in parts)
     assert all(part.header.pools == whole.header.pools for part in parts)
-    for kind in (*SAMPLES, EventKind.END):
+    for kind in (*SAMPLES, *LAST):
         per_replica = [part.of(kind) for part in parts]
         assert whole.of(kind)[:, :3].tolist() == per_replica[0][:, :3].tolist()
         assert whole.of(kind)[:, 3:].tolist() == sum(p[:, 3:] for p in per_replica).tolist()  # type: ignore[union-attr]
-    others = (k for k in EventKind if k not in (*SAMPLES, EventKind.END, EventKind.ROUTED))
+    others = (k for k in EventKind if k not in (*SAMPLES, *LAST, EventKind.ROUTED))
     for kind in others:
         rows = Counter(tuple(row) for part in parts for row in part.of(kind).tolist())
         assert Counter(map(tuple, whole.of(kind).tolist())) == rows
@@ -101,7 +107,7 @@ def rows_until_end(log: EventLog, end_ns: int, first: int, every: int) -> list[l
     rows = []
     for row in log.table().tolist():
         kind = row[1]
-        if kind == EventKind.END or (kind in SAMPLES and row[0] >= end_ns):
+        if kind in LAST or (kind in SAMPLES and row[0] >= end_ns):
             continue
         if kind not in SAMPLES and row[2] != NO_SUBJECT:
             row[2] = first + every * row[2]

@@ -80,11 +80,10 @@ def test_an_slo_that_is_none_is_refused(text: str) -> None:
 
 
 def test_a_scheduler_may_have_an_admission_control_behind_a_plus() -> None:
-    scheduler, control = choose_scheduler("fcfs:max_seqs=7+headroom:share=1e+0,window=5")
+    scheduler, (control,) = choose_scheduler("fcfs:max_seqs=7+headroom:share=1e+0,window=5")
     assert scheduler.options == FcfsOptions(max_seqs=7)
-    assert control is not None
     assert control.options == HeadroomOptions(window=5, share=1.0)
-    assert choose_scheduler("vllm")[1] is None
+    assert choose_scheduler("vllm")[1] == ()
 
 
 @pytest.mark.parametrize(

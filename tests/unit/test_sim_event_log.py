@@ -79,7 +79,7 @@ def test_stored_numbers_of_kinds_never_change() -> None:
     numbers = {kind.name: kind.value for kind in EventKind}
     expected = {name: number for number, name in enumerate(kinds.split())}
     assert expected.items() <= numbers.items()
-    assert [reason.name for reason in RejectionReason] == ["TOO_LONG", "OUTGREW"]
+    assert [reason.name for reason in RejectionReason][:2] == ["TOO_LONG", "OUTGREW"]
 
 
 def test_a_log_comes_back_from_its_table(log: EventLog) -> None:

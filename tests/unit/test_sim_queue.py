@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from sim.queue import ArrivalQueue, RankedQueue, WaitingQueue
+from sim.queue import ArrivalQueue, RankedQueue, SortedQueue
 from sim.request import Sequence
 from traces.record import Request
+
+if TYPE_CHECKING:
+    from sim.waiting import WaitingQueue
 
 
 def sequence(number: int, priority: int = 0) -> Sequence:
@@ -47,3 +52,8 @@ def test_by_rank_everybody_has_a_place_whenever_they_come() -> None:
     queue.rejoin(sequence(9, 0))
     assert numbers(queue) == [9, 1, 3, 0, 2]
     assert [queue.leave().request_id for _ in range(len(queue))] == [9, 1, 3, 0, 2]
+
+
+def test_a_queue_that_is_sorted_now_and_then_refuses_quotas() -> None:
+    with pytest.raises(ValueError, match="knows no quotas"):
+        SortedQueue().with_quotas()
