@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,12 +17,18 @@ if TYPE_CHECKING:
 
 BATCHES = (1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 192, 256)
 CONTEXTS = (64, 512, 1024, 2048, 4096, 8192)
-CHUNK_TOKENS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
+CHUNK_TOKENS = (16, 64, 128, 256, 384, 512, 768, 1024, 1536, 2048, 4096, 8192)
 CHUNK_CONTEXTS = (0, 2048, 8192)
-MIXED_BATCHES = (8, 64, 192)
-MIXED_CONTEXTS = (512, 2048)
-MIXED_CHUNKS = ((1, 128), (1, 512), (4, 256), (2, 1024))
+MIXED_BATCHES = (2, 8, 24, 64, 192)
+MIXED_CONTEXTS = (1024, 2048)
+MIXED_CHUNKS = ((1, 64), (1, 256), (1, 512), (1, 768), (4, 256), (1, 1536), (2, 1024))
 FOLDS = 5
+FLOOR_QUANTILES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
+"""Of the durations of a group: floors that are tried."""
+
+MOST_TURNS = 4
+MOST_ERROR_PCT = 50.0
+"""That a single step counts when floors are chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,40 +117,114 @@ class Fit:
 
     Attributes:
         coefficients: Nanoseconds a unit of each term, 0 or above.
+        floors_ns: Least nanoseconds of a step of each group, whatever its terms say; 0 for none.
         errors_pct: |predicted - measured| / measured of each step, in percent.
         held_out_pct: The same, each step predicted by a fit that has not seen it.
     """
 
     coefficients: tuple[float, ...]
+    floors_ns: tuple[float, ...]
     errors_pct: NDArray[np.float64]
     held_out_pct: NDArray[np.float64]
 
 
-def fit_costs(amounts: NDArray[np.float64], durations_ns: NDArray[np.float64]) -> Fit:
-    """Fit non-negative costs so that the relative error of a step counts, whatever its length.
+@dataclass(frozen=True, slots=True)
+class Measurements:
+    """Measured steps as arrays.
 
-    Minimises the sum of ((predicted - measured) / measured)^2 (Lawson and Hanson's NNLS). The
-    held-out errors come from five fits, each without every fifth step of the grid.
-
-    Args:
+    Attributes:
         amounts: How much of each term each step has, shape (steps, terms).
         durations_ns: What each step took, shape (steps,), above 0.
+        groups: Group of each step, from 0, int, shape (steps,); steps of a group may all take as
+            long as the host takes to start their kernels. -1 where the host is never in the way.
+    """
+
+    amounts: NDArray[np.float64]
+    durations_ns: NDArray[np.float64]
+    groups: NDArray[np.int64]
+
+    def only(self, chosen: NDArray[np.bool_]) -> Measurements:
+        """Some of the steps."""
+        return Measurements(self.amounts[chosen], self.durations_ns[chosen], self.groups[chosen])
+
+
+def fit_costs(measured: Measurements, num_groups: int = 0) -> Fit:
+    """Fit non-negative costs so that the relative error of a step counts, whatever its length.
+
+    A step takes the sum of its terms, or the floor of its group if that is more. Minimises the sum
+    of ((predicted - measured) / measured)^2 over the steps above their floor (Lawson and Hanson's
+    NNLS); floors are some quantiles of durations, those that leave the least error. The held-out errors come from five fits, each
+    without every fifth step of the grid.
+
+    Args:
+        measured: The steps.
+        num_groups: Groups are below it.
 
     Raises:
         ValueError: If there are fewer steps than terms.
         UnavailableError: If scipy is not installed.
     """
-    steps, terms = amounts.shape
+    steps, terms = measured.amounts.shape
     if steps < terms:
         raise ValueError(f"{steps} steps say nothing of {terms} terms")
-    coefficients = _solve(amounts, durations_ns)
+    found = _solve_with_floors(measured, num_groups)
     held_out = np.empty(steps)
     for fold in range(FOLDS):
         seen = np.arange(steps) % FOLDS != fold
-        found = _solve(amounts[seen], durations_ns[seen])
-        held_out[~seen] = _errors_pct(amounts[~seen] @ found, durations_ns[~seen])
-    errors = _errors_pct(amounts @ coefficients, durations_ns)
-    return Fit(tuple(coefficients.tolist()), errors, held_out)
+        part = _solve_with_floors(measured.only(seen), num_groups)
+        held_out[~seen] = _errors_of(part, measured.only(~seen))
+    coefficients, floors_ns = (tuple(values.tolist()) for values in found)
+    return Fit(coefficients, floors_ns, _errors_of(found, measured), held_out)
+
+
+def predicted_ns(
+    coefficients: NDArray[np.float64], floors_ns: NDArray[np.float64], measured: Measurements
+) -> NDArray[np.float64]:
+    """What a fit says of steps, shape (steps,)."""
+    floors = np.append(floors_ns, 0.0)[measured.groups]
+    return np.maximum(measured.amounts @ coefficients, floors)
+
+
+def _solve_with_floors(
+    measured: Measurements, num_groups: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Costs of terms and floors of groups: of some floors, those with the least relative error."""
+    durations, groups = measured.durations_ns, measured.groups
+    tried = []
+    for group in range(num_groups):
+        members = durations[groups == group]
+        slow = np.quantile(members, FLOOR_QUANTILES) if len(members) else []
+        tried.append([0.0, *slow])
+    found, least = None, np.inf
+    for floors in product(*tried):
+        candidate = _solve_above(measured, np.array(floors))
+        error = float(np.minimum(_errors_of(candidate, measured), MOST_ERROR_PCT).sum())
+        if error < least:
+            found, least = candidate, error
+    if found is None:
+        raise ValueError("every fit fails")
+    return found
+
+
+def _solve_above(
+    measured: Measurements, floors_ns: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Costs of terms, from the steps that are above their floor by the costs themselves."""
+    floors = np.append(floors_ns, 0.0)[measured.groups]
+    above = measured.durations_ns > floors
+    for _ in range(MOST_TURNS):
+        coefficients = _solve(measured.amounts[above], measured.durations_ns[above])
+        now = measured.amounts @ coefficients >= floors
+        if (now == above).all():
+            break
+        above = now
+    return coefficients, floors_ns
+
+
+def _errors_of(
+    found: tuple[NDArray[np.float64], NDArray[np.float64]], measured: Measurements
+) -> NDArray[np.float64]:
+    return _errors_pct(predicted_ns(*found, measured), measured.durations_ns)
 
 
 def _solve(amounts: NDArray[np.float64], durations_ns: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -112,6 +112,7 @@ class DeviceExecutor:
         reach = max(sequence.computed_tokens for sequence in plan.decodes) + 1
         size = self._graphs.size_for(len(plan.decodes), reach)
         if not self._graphs.has(size):
+            self._memory.before(plan)  # what kernels are handed must be mapped, though not read
             self._inputs.ask_for_nothing()
             self._graphs.capture(size)
         return size

@@ -76,7 +76,9 @@ class Rig:
     def on_host(cls, shape: DecoderShape) -> Rig:
         """Put a decoder of a shape on the host: slow, the same logic."""
         decoder = Decoder(shape, RandomWeights(shape, "cpu").decoder(), TorchKernels())
-        return cls(decoder, HostDriver(), TorchPageOps(), {"name": HOST, "torch": torch.__version__})
+        return cls(
+            decoder, HostDriver(), TorchPageOps(), {"name": HOST, "torch": torch.__version__}
+        )
 
     @property
     def product(self) -> str:

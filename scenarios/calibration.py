@@ -12,7 +12,7 @@ import numpy as np
 from scenarios.device import known_devices
 from scenarios.errors import UserError
 from scenarios.profile import FitError, Profile
-from sim.costs.profile import TERMS, CostTable
+from sim.costs.profile import TERMS, CostTable, LaunchCosts
 from sim.costs.roofline import RemapCosts
 
 if TYPE_CHECKING:
@@ -86,11 +86,17 @@ def fitted_profile(
         The profile, and its evidence: the steps with what the table says of them, and the
         primitives.
     """
-    from gpu_backend.calibrate import copy_costs, fit_costs, remap_costs  # noqa: PLC0415 - lazily
+    from gpu_backend.calibrate import (  # noqa: PLC0415 - lazily
+        Measurements,
+        copy_costs,
+        fit_costs,
+        predicted_ns,
+        remap_costs,
+    )
 
-    amounts = _amounts(rows)
     durations = np.array([row.step.duration_ns for row in rows], dtype=np.float64)
-    fit = fit_costs(amounts, durations)
+    measured = Measurements(_amounts(rows), durations, _launch_groups(rows))
+    fit = fit_costs(measured, len(LaunchCosts.__slots__))
     copies = copy_costs(primitives["page_copy"])
     table = CostTable(
         terms=tuple(zip(TERMS, fit.coefficients, strict=True)),
@@ -98,6 +104,7 @@ def fitted_profile(
         remap_beside=RemapCosts(**remap_costs(primitives["mapping_beside_kernel"])),
         copy_ns=copies["copy_ns"],
         copied_byte_ns=copies["copied_byte_ns"],
+        launch=LaunchCosts(*fit.floors_ns),
     )
     profile = Profile(
         name="",
@@ -108,7 +115,7 @@ def fitted_profile(
         table=table,
         fit_error=_fit_error(fit),
     )
-    predicted = amounts @ np.array(fit.coefficients)
+    predicted = predicted_ns(np.array(fit.coefficients), np.array(fit.floors_ns), measured)
     pairs = zip(rows, predicted.tolist(), strict=True)
     steps = [row.to_json(predicted_ns) for row, predicted_ns in pairs]
     return profile, {"steps": steps, "primitives": primitives}
@@ -141,6 +148,12 @@ def _amounts(rows: Sequence[MeasuredRow]) -> NDArray[np.float64]:
     """How much of each term each step has."""
     values = [[amount(row.step.work) for amount in TERMS.values()] for row in rows]
     return np.array(values, dtype=np.float64)
+
+
+def _launch_groups(rows: Sequence[MeasuredRow]) -> NDArray[np.int64]:
+    """Which of the costs in `LaunchCosts` each step may be bound by; -1 for none."""
+    works = [row.step.work for row in rows]
+    return np.array([int(work.decodes > 0) if work.chunks else -1 for work in works])
 
 
 def _fit_error(fit: Fit) -> FitError:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scenarios.errors import UnknownNameError, UserError
-from sim.costs.profile import CostTable
+from sim.costs.profile import CostTable, LaunchCosts
 from sim.costs.roofline import RemapCosts
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class Profile:
             "remap_beside": asdict(self.table.remap_beside),
             "copy_ns": self.table.copy_ns,
             "copied_byte_ns": self.table.copied_byte_ns,
+            "launch": asdict(self.table.launch),
             "fit_error": asdict(self.fit_error),
             **evidence,
         }
@@ -138,8 +139,11 @@ def _read_table(reader: _Reader) -> CostTable:
     terms = reader.numbers("terms_ns")
     remap, beside = (RemapCosts(**reader.numbers(name, RemapCosts.__slots__)) for name in REMAPS)
     copy_ns, byte_ns = reader.number("copy_ns"), reader.number("copied_byte_ns")
+    launch = LaunchCosts()
+    if "launch" in reader.values:
+        launch = LaunchCosts(**reader.numbers("launch", LaunchCosts.__slots__))
     try:
-        return CostTable(tuple(terms.items()), remap, beside, copy_ns, byte_ns)
+        return CostTable(tuple(terms.items()), remap, beside, copy_ns, byte_ns, launch)
     except ValueError as error:
         raise UserError(f"{reader.name}: terms_ns: {error}") from None
 

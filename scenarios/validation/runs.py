@@ -88,16 +88,26 @@ def run_on_device(case: Case, rig: Rig) -> MeasuredRun:
 
 
 def repeat(case: Case, steps: Sequence[RecordedStep]) -> Decisions | None:
-    """Simulate with recorded durations; None if a step comes that was not recorded."""
+    """What the simulator decides with recorded durations; None if another step comes."""
+    try:
+        return repeat_measured(case, steps).decisions
+    except StepsDifferError:
+        return None
+
+
+def repeat_measured(case: Case, steps: Sequence[RecordedStep]) -> MeasuredRun:
+    """Simulate with recorded durations: the run on the device once more, without a device.
+
+    Raises:
+        StepsDifferError: If a step comes that was not recorded.
+    """
     machine, digest = case.cell.machine, HandleDigest()
     backing = HostBacking(machine.budget_bytes, machine.granule_bytes)
     manager = laid_out(case, backing)
     manager.paging[0].report_to(digest)
-    try:
-        log = _log(case, manager, ReplayedExecutor(steps))
-    except StepsDifferError:
-        return None
-    return Decisions.of(digest, backing.counters(), log)
+    again = RecordingExecutor(ReplayedExecutor(steps), machine.executor())
+    log = _log(case, manager, again)
+    return MeasuredRun(log, Decisions.of(digest, backing.counters(), log), again.steps, 0)
 
 
 def predict(case: Case) -> EventLog:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import cycle, islice, product
 from typing import TYPE_CHECKING
 
 from allocator.interface import OutOfMemoryError
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from gpu_backend.sequence_tables import Limits
     from scenarios.validation.runs import Case
 
-CHUNKS = (1, 20, 50, 100, 160, 250, 400, 600, 900, 1300, 1800, 2600, 4000, 6000, 8000)
-BATCHES = (0, 1, 2, 5, 12, 30, 70)
+CHUNKS = (1, 2, 4, 7, 12, 20, 50, 100, 160, 250, 400, 600, 900, 1300, 1800, 2600, 4000, 6000, 8000)
+BATCHES = (1, 2, 5, 12, 30, 70)
 CONTEXTS = (100, 700, 3000)
+ROOM_TOKENS = 4
+"""That a sequence gains while its step is repeated."""
 
 
 def warm_up(case: Case, rig: Rig) -> int:
@@ -42,12 +44,13 @@ def _shapes(limits: Limits) -> Iterator[StepShape]:
     """Parts of prompts, alone and beside decodes, and decodes alone, within what tables hold."""
     from gpu_backend.calibrate import StepShape  # noqa: PLC0415 - only the GPU mode needs it
 
-    for tokens, batch, context in product((0, *CHUNKS), BATCHES, CONTEXTS):
-        shape = StepShape(batch, context if batch else 0, 1 if tokens else 0, tokens)
-        longest = max(context + 4, tokens + 4)
-        if not (tokens or batch) or longest > limits.max_tokens:
-            continue
-        if not batch and context > CONTEXTS[0]:
-            continue
-        if batch + 1 <= limits.max_sequences and shape.computed_tokens <= limits.max_step_tokens:
+    decodes = list(product(BATCHES, CONTEXTS))
+    shapes = [StepShape(batch, context) for batch, context in decodes]
+    shapes += [StepShape(chunks=1, chunk_tokens=tokens) for tokens in CHUNKS]
+    beside = islice(cycle(decodes), 2 * len(CHUNKS))
+    shapes += [StepShape(*pair, 1, tokens) for pair, tokens in zip(beside, 2 * CHUNKS, strict=True)]
+    for shape in shapes:
+        fits = shape.decodes + shape.chunks <= limits.max_sequences
+        fits &= shape.computed_tokens <= limits.max_step_tokens
+        if fits and shape.longest_tokens + ROOM_TOKENS <= limits.max_tokens:
             yield shape

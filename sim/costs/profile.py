@@ -45,6 +45,27 @@ arithmetic of tokens; chunks begun; attention within prompts; KV read by chunks;
 
 
 @dataclass(frozen=True, slots=True)
+class LaunchCosts:
+    """Nanoseconds that the host needs to start a step kernel by kernel; the device may wait for it.
+
+    Steps in which sequences only decode are captured, and start at once.
+
+    Attributes:
+        chunks_ns: A step of parts of prompts alone.
+        beside_decodes_ns: A step of parts of prompts beside sequences that decode.
+    """
+
+    chunks_ns: float = 0.0
+    beside_decodes_ns: float = 0.0
+
+    def least_ns(self, work: StepWork) -> float:
+        """What a step takes at least."""
+        if not work.chunks:
+            return 0.0
+        return self.beside_decodes_ns if work.decodes else self.chunks_ns
+
+
+@dataclass(frozen=True, slots=True)
 class CostTable:
     """Nanoseconds of work and of memory calls, none below 0.
 
@@ -54,6 +75,7 @@ class CostTable:
         remap_beside: Changes of mappings while a step runs.
         copy_ns: Starting one batched copy of pages.
         copied_byte_ns: Each byte of those pages.
+        launch: What steps with parts of prompts take at least.
     """
 
     terms: tuple[tuple[str, float], ...]
@@ -61,6 +83,7 @@ class CostTable:
     remap_beside: RemapCosts
     copy_ns: float
     copied_byte_ns: float
+    launch: LaunchCosts = LaunchCosts()
 
     def __post_init__(self) -> None:
         names = [name for name, _ in self.terms]
@@ -72,7 +95,7 @@ class CostTable:
 
 
 class ProfileExecutor:
-    """Prices a plan as the sum of its terms.
+    """Prices a plan as the sum of its terms, or as what the host needs to start it.
 
     Changes of mappings and copies count as in `sim.costs.roofline`: those made for the step come
     before it, those made beside it cost nothing unless they take longer than it.
@@ -90,8 +113,9 @@ class ProfileExecutor:
         beside_ns = table.remap_beside.duration_ns(plan.maps_beside, plan.unmaps_beside)
         before_ns = table.remap.duration_ns(plan.maps, plan.unmaps)
         before_ns += plan.copies * table.copy_ns + plan.copied_bytes * table.copied_byte_ns
-        compute_ns = self._fixed_ns(StepWork.of(plan))
-        compute_ns += plan.decode_context_tokens * self._attended_ns
+        work = StepWork.of(plan)
+        compute_ns = self._fixed_ns(work) + plan.decode_context_tokens * self._attended_ns
+        compute_ns = max(compute_ns, table.launch.least_ns(work))
         return max(1, round(before_ns + max(compute_ns, beside_ns)))
 
     def price_repeats(self, plan: StepPlan, repeats: int) -> NDArray[np.int64]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,18 +12,12 @@ pytest.importorskip("scipy", reason="scipy is not installed")
 
 import torch
 
-from scenarios.calibration import Subject, write_profile
 from scenarios.cell import Cell
-from scenarios.device_calibration import Bench, CalibrationSize
-from scenarios.profile import read_profile
 from scenarios.validation.runs import Case
-from scenarios.validation.validate import ValidateOptions, Validation, validate_case
+from scenarios.validation.validate import validate_case
 from sim.metric import Slo
-from tests.gpu.tiny_model import FILE, OPTIONS, paced_rig, tiny_machine
+from tests.gpu.tiny_model import paced_rig, tiny_machine
 from traces.record import Trace
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 torch.set_num_threads(1)
 

@@ -11,6 +11,7 @@ from allocator.backing import HostBacking
 from allocator.interface import CacheManager, OutOfMemoryError
 from allocator.registry import known_managers
 from gpu_backend.calibrate import (
+    Measurements,
     Reach,
     StepShape,
     copy_costs,
@@ -38,6 +39,8 @@ from sim.step import StepPlan, StepWork
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
 pytest.importorskip("scipy", reason="scipy is not installed")
 
 REACH = Reach(256, 8192, 16_384, 600_000)
@@ -50,6 +53,10 @@ def manager() -> CacheManager:
     design = known_managers()["static"]
     backing = HostBacking(MACHINE.budget_bytes, MACHINE.granule_bytes)
     return design.build(MACHINE.spec, backing, design.Options(state_ratio=0.4))
+
+
+def measurements(amounts: NDArray[np.float64], durations_ns: NDArray[np.float64]) -> Measurements:
+    return Measurements(amounts, durations_ns, np.full(len(durations_ns), -1))
 
 
 def timing(median_ns: float) -> dict[str, float]:
@@ -120,7 +127,7 @@ def test_noise_shows_in_the_errors_and_hardly_in_the_costs() -> None:
         [np.ones(300), rng.integers(1, 256, 300), rng.integers(1, 10**6, 300)]
     )
     exact = amounts @ np.array([1e6, 2e4, 3.0])
-    fit = fit_costs(amounts.astype(float), exact * rng.normal(1, 0.03, 300))
+    fit = fit_costs(measurements(amounts.astype(float), exact * rng.normal(1, 0.03, 300)))
     np.testing.assert_allclose(fit.coefficients, [1e6, 2e4, 3.0], rtol=0.03)
     assert 1 < np.median(fit.errors_pct) < 3
     assert np.median(fit.held_out_pct) >= 0.9 * np.median(fit.errors_pct)
@@ -128,11 +135,11 @@ def test_noise_shows_in_the_errors_and_hardly_in_the_costs() -> None:
 
 def test_no_cost_is_negative_and_a_term_nobody_has_costs_nothing() -> None:
     amounts = np.array([[1.0, 5.0, 0.0], [1.0, 10.0, 0.0], [1.0, 20.0, 0.0], [1.0, 40.0, 0.0]])
-    fit = fit_costs(amounts, np.array([100.0, 90.0, 80.0, 60.0]))
+    fit = fit_costs(measurements(amounts, np.array([100.0, 90.0, 80.0, 60.0])))
     assert min(fit.coefficients) == 0
     assert fit.coefficients[2] == 0
     with pytest.raises(ValueError, match="2 steps say nothing of 3 terms"):
-        fit_costs(amounts[:2], np.array([100.0, 90.0]))
+        fit_costs(measurements(amounts[:2], np.array([100.0, 90.0])))
 
 
 def test_memory_calls_are_fitted_apart() -> None:
