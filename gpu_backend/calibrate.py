@@ -153,8 +153,8 @@ def fit_costs(measured: Measurements, num_groups: int = 0) -> Fit:
 
     A step takes the sum of its terms, or the floor of its group if that is more. Minimises the sum
     of ((predicted - measured) / measured)^2 over the steps above their floor (Lawson and Hanson's
-    NNLS); floors are some quantiles of durations, those that leave the least error. The held-out errors come from five fits, each
-    without every fifth step of the grid.
+    NNLS); floors are some quantiles of durations, those that leave the least error. The held-out
+    errors come from five fits, each without every fifth step of the grid.
 
     Args:
         measured: The steps.
@@ -182,7 +182,8 @@ def predicted_ns(
 ) -> NDArray[np.float64]:
     """What a fit says of steps, shape (steps,)."""
     floors = np.append(floors_ns, 0.0)[measured.groups]
-    return np.maximum(measured.amounts @ coefficients, floors)
+    predicted: NDArray[np.float64] = np.maximum(measured.amounts @ coefficients, floors)
+    return predicted
 
 
 def _solve_with_floors(
@@ -195,15 +196,14 @@ def _solve_with_floors(
         members = durations[groups == group]
         slow = np.quantile(members, FLOOR_QUANTILES) if len(members) else []
         tried.append([0.0, *slow])
-    found, least = None, np.inf
-    for floors in product(*tried):
-        candidate = _solve_above(measured, np.array(floors))
-        error = float(np.minimum(_errors_of(candidate, measured), MOST_ERROR_PCT).sum())
-        if error < least:
-            found, least = candidate, error
-    if found is None:
-        raise ValueError("every fit fails")
-    return found
+    fits = [_solve_above(measured, np.array(floors)) for floors in product(*tried)]
+    return min(fits, key=lambda fit: _total_error_pct(fit, measured))
+
+
+def _total_error_pct(
+    found: tuple[NDArray[np.float64], NDArray[np.float64]], measured: Measurements
+) -> float:
+    return float(np.minimum(_errors_of(found, measured), MOST_ERROR_PCT).sum())
 
 
 def _solve_above(

@@ -13,6 +13,7 @@ from scenarios.cell import Cell
 from scenarios.errors import UserError
 from scenarios.host_cost import host_ns_per_op
 from scenarios.step_bench import WARM_UP, StepBench
+from sim.costs.profile import TERMS
 from sim.metric import Slo
 from traces.record import Trace
 
@@ -100,6 +101,8 @@ class Bench:
             self.rig.fill(backing, len(manager.usage().pools))
             executor = self.rig.executor(manager, backing, limits)
             shapes = designed_steps(self.reach())
+            if len(shapes) < len(TERMS):
+                raise UserError(f"memory holds {len(shapes)} steps of the grid: give it more")
             bench = StepBench(manager, executor, size.trials)
             rows = measure_steps(bench, shapes, starts(len(shapes)))
         profile, evidence = fitted_profile(subject, rows, primitives)
@@ -118,8 +121,10 @@ class Bench:
 
     def host_costs(self) -> dict[str, float | None]:
         """Processor nanoseconds a call, by allocator, on this host."""
-        lengths = (HOST_COST_PROMPT, HOST_COST_OUTPUT)
-        trace = Trace("fixed", *(np.array([tokens], dtype=np.int64) for tokens in lengths))
+        prompt, output = (
+            np.array([tokens], dtype=np.int64) for tokens in (HOST_COST_PROMPT, HOST_COST_OUTPUT)
+        )
+        trace = Trace("fixed", prompt, output)
         cells = {name: Cell(self.machine, name, "fcfs", Slo()) for name in HOST_COST_ALLOCATORS}
         return {name: host_ns_per_op(cell.build_manager, trace) for name, cell in cells.items()}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from dataclasses import asdict, dataclass, field
 from itertools import product
@@ -17,6 +16,7 @@ from scenarios.machine import MachineOptions, machine_of
 from scenarios.model_choice import choose_model
 from scenarios.profile import load_profile
 from scenarios.validation.comparison import Row
+from scenarios.validation.kept import keep
 from scenarios.validation.result import ValidationResult
 from scenarios.validation.runs import Case, predict, repeat, run_guarded, run_on_device
 from scenarios.validation.warm_up import warm_up
@@ -25,7 +25,6 @@ from sim.metric import Slo
 from traces.transform import scale_rate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from gpu_backend.rig import Rig
@@ -139,7 +138,7 @@ class Validation:
             rows.append(row.to_json())
             facts["wall_seconds"] = time.perf_counter() - started_s
             if folder is not None:
-                _keep(ValidationResult(facts, tuple(rows)), row, folder)
+                keep(ValidationResult(facts, tuple(rows)), row.measured.steps, folder)
             watcher.advanced(1)
         return ValidationResult(facts, tuple(rows))
 
@@ -176,17 +175,3 @@ def validate_case(case: Case, load: float, rig: Rig) -> Row:
     )
     rig.release_unused()
     return row
-
-
-def _keep(result: ValidationResult, row: Row, folder: Path) -> None:
-    """Write the result so far, and the steps of its last row."""
-    (folder / "validate.json").write_text(json.dumps(result.to_json(), indent=1) + "\n")
-    lines = [",".join(("measured_ns", "predicted_ns", *row.measured.steps[0].work.__slots__))]
-    lines += _step_lines(row)
-    (folder / f"steps-{len(result.rows)}.csv").write_text("\n".join(lines) + "\n")
-
-
-def _step_lines(row: Row) -> Iterator[str]:
-    for step in row.measured.steps:
-        work = (getattr(step.work, name) for name in step.work.__slots__)
-        yield ",".join(map(str, (step.measured_ns, step.predicted_ns, *work)))

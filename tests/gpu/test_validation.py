@@ -3,47 +3,63 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-
-pytest.importorskip("scipy", reason="scipy is not installed")
-
 import torch
 
+from scenarios.calibration import Subject, write_profile
 from scenarios.cell import Cell
-from scenarios.validation.runs import Case
-from scenarios.validation.validate import validate_case
+from scenarios.device_calibration import Bench, CalibrationSize
+from scenarios.errors import UserError
+from scenarios.profile import read_profile
+from scenarios.validation.kept import RESULT, read_steps
+from scenarios.validation.runs import Case, repeat
+from scenarios.validation.terminal import validation_table
+from scenarios.validation.validate import ValidateOptions, Validation, validate_case
 from sim.metric import Slo
-from tests.gpu.tiny_model import paced_rig, tiny_machine
+from tests.gpu.tiny_model import FILE, paced_rig, tiny_machine
 from traces.record import Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from scenarios.machine import Machine
+
+pytest.importorskip("scipy", reason="scipy is not installed")
 
 torch.set_num_threads(1)
 
 GRANULE = 4096  # what the host maps
-NUM_GRANULES = 60
-LOADED = 30
+BUDGET = 60 * GRANULE
 
 
-def trace() -> Trace:
+def trace(count: int) -> Trace:
     rng = np.random.default_rng(5)
-    prompts, outputs = rng.integers(4, 90, LOADED), rng.integers(2, 40, LOADED)
-    arrivals = np.sort(rng.integers(0, 2_000_000, LOADED))
-    return Trace("burst", prompts, outputs, arrivals)
+    prompts, outputs = rng.integers(4, 90, count), rng.integers(2, 30, count)
+    return Trace("burst", prompts, outputs, np.sort(rng.integers(0, 1_000_000, count)))
 
 
-def small_machine() -> Any:
-    return replace(tiny_machine(), budget_bytes=NUM_GRANULES * GRANULE, granule_bytes=GRANULE)
+def small_machine(budget_bytes: int = BUDGET) -> Machine:
+    return replace(tiny_machine(), budget_bytes=budget_bytes, granule_bytes=GRANULE)
 
 
 def case(allocator: str, backing: str = "vmm") -> Case:
     scheduler = "fcfs:max_seqs=12,max_batched_tokens=64"
-    return Case(Cell(small_machine(), allocator, scheduler, Slo()), trace(), backing)
+    return Case(Cell(small_machine(), allocator, scheduler, Slo()), trace(20), backing)
 
 
-@pytest.mark.parametrize("backing", ["vmm", "torch"])
-@pytest.mark.parametrize("allocator", ["avmp:unit=1,batch=2", "static", "padded"])
+@pytest.mark.parametrize(
+    ("allocator", "backing"),
+    [
+        ("avmp:unit=1,batch=2", "vmm"),
+        ("avmp:unit=1,batch=2", "torch"),
+        ("static", "vmm"),
+        ("padded", "torch"),
+    ],
+)
 def test_a_device_decides_what_the_simulator_decides(allocator: str, backing: str) -> None:
     chosen = case(allocator, backing)
     rig = paced_rig(chosen.cell.machine.executor(), factor=1.25)
@@ -53,11 +69,97 @@ def test_a_device_decides_what_the_simulator_decides(allocator: str, backing: st
     assert found["event_log_identical"]
     assert found["corrupted_pages"] == 0
     assert found["verified_pages"] > 100
-    assert found["decisions"]["oom_events"] > 0
-    assert found["decisions"]["num_handles"] > 500
+    decisions = found["decisions"]
+    assert decisions["oom_events"] > 0
+    assert decisions["num_handles"] > 200
     if allocator.startswith("avmp"):
-        assert found["decisions"]["migrations"] > 0
-    # Every step takes a quarter longer than predicted, up to rounding.
+        assert decisions["migrations"] > 0
+        assert found["physical_bytes"] == BUDGET * (2 if backing == "torch" else 1)
+    # Every step takes a quarter longer than predicted, up to rounding to nanoseconds.
     assert found["steps"]["all"]["total_error_pct"] == pytest.approx(-20, abs=0.1)
-    assert -21 < found["tpot_error_pct"]["p50"] < -10
+    assert found["steps"]["all"]["p50_error_pct"] == pytest.approx(-20, abs=0.1)
+    assert found["tpot_error_pct"]["p50"] < -10
     assert found["throughput_error_pct"] > 5
+    # A run of other steps is not the same run.
+    assert repeat(chosen, row.measured.steps[:-1]) is None
+    longer = [replace(step, measured_ns=2 * step.measured_ns) for step in row.measured.steps]
+    assert repeat(chosen, longer) != row.measured.decisions
+
+
+class Told:
+    """A watcher that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.stages: list[tuple[str, int]] = []
+        self.done = 0
+
+    def starts(self, stage: str, total: int) -> None:
+        self.stages.append((stage, total))
+
+    def advanced(self, pieces: int) -> None:
+        self.done += pieces
+
+
+@pytest.fixture(scope="module")
+def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A profile of the tiny model, calibrated against a roofline that is a tenth slower."""
+    from tests.unit.test_calibrate import PRIMITIVES  # noqa: PLC0415 - beside torch
+
+    machine = small_machine(16 << 20)
+    rig = paced_rig(machine.executor(), factor=1.1)
+    told: list[int] = []
+
+    def starts(total: int) -> Callable[[int], None]:
+        told.append(total)
+        return told.append
+
+    size = CalibrationSize(13, 300, 1100, trials=1)
+    subject = Subject("tiny-hybrid", "h200", {"kv": "bf16"}, rig.measured_on)
+    made, evidence = Bench(rig, machine, size).calibrate(subject, PRIMITIVES, starts)
+    assert told == [told[0], *range(1, told[0] + 1)]
+    assert evidence["host_ns_per_allocator_op"]["static"] > 0
+    assert made.fit_error.median_pct < 1
+    file = tmp_path_factory.mktemp("profile") / "tiny.json"
+    write_profile(file, made, evidence)
+    return file
+
+
+def test_a_calibrated_device_is_predicted(profile: Path, tmp_path: Path) -> None:
+    options = ValidateOptions(str(FILE), str(profile), ("avmp", "static"), loads=(1.0, 2.0))
+    validation = replace(Validation.of(options), machine=priced(profile))
+    prices = tiny_machine().executor()
+    told, rig = Told(), paced_rig(prices, factor=1.1)
+    result = validation.run(rig, trace(6), told, tmp_path)
+    assert told.stages == [("rows", 4)]
+    assert told.done == 4
+    found = result.to_json()
+    assert found["decisions_identical"]
+    assert found["oom_identical"]
+    assert found["peak_bytes_identical"]
+    assert found["corrupted_pages"] == 0
+    assert abs(found["throughput_error_pct"]) < 1
+    assert abs(found["tpot_error_pct"]["p95"]) < 2
+    assert (tmp_path / RESULT).exists()
+    assert len(read_steps(tmp_path, 4)) == result.rows[3]["steps"]["all"]["count"]
+    assert validation_table(result).row_count == 4
+
+
+def priced(profile: Path) -> Machine:
+    return replace(small_machine(1 << 20), cost_table=read_profile(profile).table)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"allocators": ()}, "no allocator"),
+        ({"allocators": ("vllm",)}, "cannot read the pages of vllm"),
+        ({"backings": ("cuda",)}, "unknown backing 'cuda': use one of"),
+        ({"model": "bamba-9b"}, "was measured for tiny-hybrid"),
+    ],
+)
+def test_what_cannot_be_validated_is_said_in_one_sentence(
+    profile: Path, change: dict[str, Any], complaint: str
+) -> None:
+    options = ValidateOptions(str(FILE), str(profile), ("avmp",))
+    with pytest.raises(UserError, match=complaint):
+        Validation.of(replace(options, **change))

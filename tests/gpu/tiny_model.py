@@ -58,4 +58,5 @@ class PacedRig(Rig):
 
 def paced_rig(prices: StepExecutor, factor: float = 1.0) -> PacedRig:
     plain = Rig.on_host(decoder_shape_of(tiny_model(), OPTIONS))
-    return PacedRig(*(getattr(plain, f.name) for f in fields(plain)), prices, factor)
+    parts = {field.name: getattr(plain, field.name) for field in fields(plain)}
+    return PacedRig(**parts, prices=prices, factor=factor)

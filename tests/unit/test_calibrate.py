@@ -32,7 +32,7 @@ from scenarios.machine import MachineOptions, machine_of
 from scenarios.model_file import load_model
 from scenarios.profile import read_profile
 from scenarios.step_bench import StepBench
-from sim.costs.profile import TERMS, CostTable, ProfileExecutor
+from sim.costs.profile import TERMS, CostTable, LaunchCosts, ProfileExecutor
 from sim.costs.roofline import RemapCosts
 from sim.step import StepPlan, StepWork
 
@@ -99,6 +99,18 @@ def test_a_fit_finds_the_table_that_made_the_steps(manager: CacheManager) -> Non
     for name, ns in profile.table.terms:
         assert ns == pytest.approx(costs[name], rel=1e-3, abs=0.01)
     assert profile.fit_error.held_out_p95_pct < 0.01
+
+
+def test_a_fit_finds_what_the_host_needs_to_start_a_step(manager: CacheManager) -> None:
+    costs = {"steps": 4e6, "decodes": 5e4, "tokens_beyond_128": 2.5e4, "attended_tokens": 4.0}
+    none, launch = RemapCosts(0.0, 0.0, 0.0), LaunchCosts(8e6, 12e6)
+    hidden = CostTable(tuple(costs.items()), none, none, 0.0, 0.0, launch)
+    bench = StepBench(manager, ProfileExecutor(hidden), trials=1)
+    rows = measure_steps(bench, designed_steps(REACH))
+    profile, _ = fitted_profile(SUBJECT, rows, PRIMITIVES)
+    assert profile.table.launch.chunks_ns == pytest.approx(8e6, rel=0.01)
+    assert profile.table.launch.beside_decodes_ns == pytest.approx(12e6, rel=0.01)
+    assert profile.fit_error.p95_pct < 0.1
 
 
 def test_a_device_that_follows_a_roofline_is_met_within_two_percent(

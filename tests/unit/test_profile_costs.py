@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.costs.profile import TERMS, CostTable, ProfileExecutor
+from sim.costs.profile import TERMS, CostTable, LaunchCosts, ProfileExecutor
 from sim.costs.roofline import RemapCosts
 from sim.request import Sequence
 from sim.step import Chunk, StepPlan, StepWork
@@ -54,6 +56,23 @@ def test_a_step_costs_the_sum_of_its_terms(
     terms: dict[str, float], plan: StepPlan, duration_ns: int
 ) -> None:
     assert ProfileExecutor(table(**terms)).execute(plan) == duration_ns
+
+
+@pytest.mark.parametrize(
+    ("plan", "duration_ns"),
+    [
+        (plan_of(3, 40), 1000),  # captured
+        (plan_of(0, 0, (4, 10)), 7000),
+        (plan_of(3, 40, (4, 10)), 9000),
+        (plan_of(3, 40, (90, 10)), 1000 + 100 * 100),
+    ],
+)
+def test_parts_of_prompts_take_at_least_what_the_host_needs(
+    plan: StepPlan, duration_ns: int
+) -> None:
+    launch = LaunchCosts(chunks_ns=7000.0, beside_decodes_ns=9000.0)
+    costs = replace(table(steps=1000.0, chunk_read_tokens=100.0), launch=launch)
+    assert ProfileExecutor(costs).execute(plan) == duration_ns
 
 
 def test_memory_calls_come_before_the_step_or_beside_it() -> None:
