@@ -73,13 +73,13 @@ class MappedPool(RowPool):
         return max(0, ceil_div(granules - self._extent.base_granules, self._extent.unit_granules))
 
     def sparable_units(self, kept_pages: int) -> int:
-        """Units that can go if so many pages stay free beside the live ones."""
-        return max(0, self.num_units - self.units_of(self.num_live + kept_pages))
+        """Units that can go if so many pages stay, live or free."""
+        return max(0, self.num_units - self.units_of(kept_pages))
 
     @property
     def num_units_free_at_end(self) -> int:
         """Units that can go without a copy."""
-        return self.num_units - self.units_of(self.num_pages - self.num_free_at_end)
+        return self.num_units - self.units_of(self.end_of_live)
 
     def gain(self, units: int) -> None:
         """Map units at the end.
@@ -105,7 +105,7 @@ class MappedPool(RowPool):
         Raises:
             ValueError: If fewer can go; nothing changes.
         """
-        if not 0 <= units <= self.sparable_units(0):
+        if not 0 <= units <= self.sparable_units(self.num_live):
             raise ValueError(f"pool {self.name}: {units} units asked, fewer can go")
         left = self.num_units - units
         moves = self.shorten(self.num_pages - self.pages_of(left))

@@ -39,6 +39,11 @@ class Pool(ABC):
         """Pages taken and not given back."""
         return self.num_pages - self.num_free
 
+    @property
+    def end_of_live(self) -> int:
+        """A page from which on all are free; beyond the last one unless a design knows better."""
+        return self.num_pages
+
     @abstractmethod
     def take(self, count: int) -> list[Run]:
         """Take free pages, as runs.

@@ -98,6 +98,11 @@ class RowPool(Pool):
         """Pages that `shorten` can drop without a move."""
         return self._free.run_before(self.num_pages)
 
+    @property
+    def end_of_live(self) -> int:
+        """See `Pool.end_of_live`: the first such page."""
+        return self.num_pages - self.num_free_at_end
+
     def check_integrity(self) -> None:
         """See `Pool.check_integrity`."""
         try:

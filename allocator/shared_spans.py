@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from allocator.backing import Backing
+    from allocator.ledger import Ledger
     from allocator.span_pool import SpanPool
     from allocator.spec import CacheSpec, Granularity
 
@@ -59,6 +60,10 @@ class SharedSpansManager(PooledManager):
         named = zip(pool_names(self.spec), self._shapes, strict=True)
         pools = [self._build_pool(name, shape.page_bytes) for name, shape in named]
         return pools, tuple(range(len(pools)))
+
+    def _new_ledger(self) -> Ledger:
+        """Which spans are empty depends on places."""
+        return self._plain_ledger()
 
     def _granules_alone(self, blocks: int) -> int:
         """Granules that one sequence takes, alone, with so many blocks of tokens and its state."""

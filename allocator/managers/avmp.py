@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from allocator.backing import Backing
+    from allocator.ledger import Ledger
     from allocator.pool import Pool
     from allocator.rebalance.policy import RebalancePolicy
     from allocator.spec import CacheSpec
@@ -176,11 +177,10 @@ class AvmpManager(SplitManager):
         wanted = self._admission.pages_by_pool(admitted, 2) if admitted else [0, 0]
         wanted[0] += len(self._held) * self._pages_per_block[0]
         for recipient in (0, 1):
-            if self._options.direction.allows(recipient):
-                donor = self._pools[1 - recipient]
-                sparable = donor.sparable_units(wanted[1 - recipient])
-                ready = min(donor.num_units_free_at_end, sparable)
-                self._migrate(recipient, min(ready, self._missing_units(recipient, wanted)))
+            missing = self._missing_units(recipient, wanted)
+            if missing and self._options.direction.allows(recipient):
+                sparable = self._sparable_units(1 - recipient, wanted)
+                self._migrate(recipient, self._ready_units(1 - recipient, min(missing, sparable)))
 
     def take_migrations(self) -> list[Migration]:
         """See `CacheManager.take_migrations`."""
@@ -208,12 +208,17 @@ class AvmpManager(SplitManager):
             pool.gain(count)
         return pools, self._numbers()
 
+    def _new_ledger(self) -> Ledger:
+        """Where pages are not taken low, nothing is known of their places without a look."""
+        low = self._options.placement is Placement.LOW
+        return super()._new_ledger() if low else self._plain_ledger()
+
     def _mapped_pool(self, kind: CacheKind, extent: Extent) -> MappedPool:
         size, placement = self._page_bytes(kind), self._options.placement
         return MappedPool(POOL_NAMES[kind], size, self.backing, extent, placement)
 
     def _make_room(self, by_pool: list[int]) -> None:
-        short = [i for i, pool in enumerate(self._pools) if by_pool[i] > pool.num_free]
+        short = [i for i, free in enumerate(self._frees()) if by_pool[i] > free]
         if not self._moves or len(short) > 1:  # neither pool has a unit to give
             super()._make_room(by_pool)
         shortage = self._shortage(short[0], by_pool)
@@ -236,8 +241,8 @@ class AvmpManager(SplitManager):
         pool, donor = self._pools[recipient], self._pools[1 - recipient]
         sparable = ready = 0
         if self._options.direction.allows(recipient):
-            sparable = donor.sparable_units(by_pool[1 - recipient])
-            ready = min(sparable, donor.num_units_free_at_end)
+            sparable = self._sparable_units(1 - recipient, by_pool)
+            ready = self._ready_units(1 - recipient, sparable)
         return Shortage(
             recipient=recipient,
             missing_units=self._missing_units(recipient, by_pool),
@@ -250,19 +255,36 @@ class AvmpManager(SplitManager):
 
     def _missing_units(self, number: int, by_pool: Sequence[int]) -> int:
         """Units that a pool must gain to have so many pages free."""
+        pool, pages = self._pools[number], self._num_live(number) + by_pool[number]
+        return 0 if pages <= pool.num_pages else pool.units_of(pages) - pool.num_units
+
+    def _sparable_units(self, number: int, by_pool: Sequence[int]) -> int:
+        """Units that a pool can lose and still have so many pages free."""
         pool = self._pools[number]
-        return max(0, pool.units_of(pool.num_live + by_pool[number]) - pool.num_units)
+        return pool.sparable_units(self._num_live(number) + by_pool[number])
+
+    def _ready_units(self, number: int, most: int) -> int:
+        """Units, no more than asked, that a pool can lose without a copy.
+
+        If that is fewer than asked, places are settled, so that live pages can be copied.
+        """
+        pool = self._pools[number]
+        ready = pool.num_units - pool.units_of(self._ledger.end_of_live(number))
+        if ready < most:  # as far as can be told without a look
+            self._ledger.settle()
+            ready = pool.num_units_free_at_end
+        return min(ready, most)
 
     def _out_of_memory(self, short: Shortage, by_pool: list[int]) -> OutOfMemoryError:
         """Say what the call could have had, and whether live pages stood in the way of more."""
-        pool, donor = self._pools[short.recipient], self._pools[1 - short.recipient]
-        most = pool.pages_of(pool.num_units + short.sparable_units) - pool.num_live
+        pool, live = self._pools[short.recipient], self._num_live(short.recipient)
+        most = pool.pages_of(pool.num_units + short.sparable_units) - live
         allowed = self._options.direction.allows(short.recipient)
-        in_theory = donor.sparable_units(by_pool[1 - short.recipient]) if allowed else 0
+        in_theory = self._sparable_units(1 - short.recipient, by_pool) if allowed else 0
         return OutOfMemoryError(
             pool.name,
             by_pool[short.recipient],
-            pool.num_free,
+            pool.num_pages - live,
             largest=most,
             migration_blocked=short.sparable_units < short.missing_units <= in_theory,
         )

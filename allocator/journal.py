@@ -1,0 +1,129 @@
+"""A ledger that writes down what it is told, and does it when somebody looks."""
+
+from __future__ import annotations
+
+from array import array
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from allocator.ledger import Ledger
+from allocator.spill import Spill
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from allocator.demand import Demand
+    from allocator.ledger import Entries, PlainLedger
+    from allocator.pool import Pool
+
+BLOCK_WORDS = 1 << 16
+"""Words that leave memory together: 512 KiB."""
+
+# A record opens with a word whose two low bits say what it is; the others hold a number.
+ADMISSION = 0  # seat; then blocks
+RELEASE = 1  # seat; then blocks
+ROUND = 2  # how many seats; then these
+GROWTH = 3  # how many pairs; then these, seat and blocks each
+
+
+class JournaledLedger(Ledger):
+    """Keeps another ledger's calls as integers, and makes them in order once it has to `settle`.
+
+    So whoever only counts pays for no pages, and whoever looks finds exactly what he would have
+    found. For pools that hand out their lowest free page first, which keeps live pages low: a page
+    taken has no more live ones below it than there are, so no live page lies at or beyond the
+    greatest number of live pages since the last look, unless one did then. That tells, without
+    looking, that the end of a pool is free. Pages there may come and go before the calls of the
+    journal are made: none of them reaches so far.
+    """
+
+    def __init__(self, inner: PlainLedger, pools: Sequence[Pool], admission: Demand) -> None:
+        self._inner = inner
+        self._pools = pools
+        self._pages = {number: (each, once) for number, each, once in admission.by_pool}
+        self._words = array("q")
+        self._spill = Spill()
+        self._blocks = self._most_blocks = 0  # now, and since the last look
+        self._seats = self._most_seats = 0
+        self._ends = [0] * len(pools)  # of live pages, at the last look
+
+    def admit(self, seat: int, blocks: int) -> None:
+        """See `Ledger.admit`."""
+        self._words.extend((seat << 2 | ADMISSION, blocks))
+        self._seats += 1
+        self._most_seats = max(self._most_seats, self._seats)
+        self._count(blocks)
+
+    def grow(self, shares: Sequence[tuple[int, int]]) -> None:
+        """See `Ledger.grow`."""
+        self._words.append(len(shares) << 2 | GROWTH)
+        for share in shares:
+            self._words.extend(share)
+        self._count(sum(blocks for _, blocks in shares))
+
+    def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
+        """See `Ledger.grow_in_rounds`."""
+        words, blocks = self._words, 0
+        for seats in rounds:
+            words.append(len(seats) << 2 | ROUND)
+            words.extend(seats)
+            blocks += len(seats)
+        self._count(blocks)
+
+    def release(self, seat: int, blocks: int) -> None:
+        """See `Ledger.release`."""
+        self._words.extend((seat << 2 | RELEASE, blocks))
+        self._seats -= 1
+        self._blocks -= blocks
+
+    def entries(self, seat: int) -> Entries:
+        """See `Ledger.entries`."""
+        self.settle()
+        return self._inner.entries(seat)
+
+    def end_of_live(self, number: int) -> int:
+        """See `Ledger.end_of_live`: the first that is known without a look."""
+        each, once = self._pages[number]
+        most = max(self._ends[number], self._most_blocks * each + self._most_seats * once)
+        return min(most, self._pools[number].num_pages)
+
+    def settle(self) -> None:
+        """See `Ledger.settle`."""
+        if not self._words and not self._spill:
+            return
+        for words in self._records():
+            self._make(words)
+        self._words = array("q")
+        self._spill.clear()
+        self._most_blocks, self._most_seats = self._blocks, self._seats
+        self._ends = [pool.end_of_live for pool in self._pools]
+
+    def _count(self, blocks: int) -> None:
+        self._blocks += blocks
+        self._most_blocks = max(self._most_blocks, self._blocks)
+        if len(self._words) >= BLOCK_WORDS:
+            self._spill.write(self._words)
+            self._words = array("q")
+
+    def _records(self) -> Iterator[array[int]]:
+        """What was written down, block by block; no record crosses the edge of a block."""
+        for number in range(len(self._spill)):
+            words = array("q")
+            words.frombytes(self._spill.read(number))
+            yield words
+        yield self._words
+
+    def _make(self, records: array[int]) -> None:
+        """Make the calls of a block."""
+        inner, words = self._inner, iter(records)
+        for word in words:
+            kind, number = word & 3, word >> 2
+            if kind == ADMISSION:
+                inner.admit(number, next(words))
+            elif kind == RELEASE:
+                inner.release(number, next(words))
+            elif kind == ROUND:
+                inner.grow_in_rounds([list(islice(words, number))])
+            else:
+                pairs = list(islice(words, 2 * number))
+                inner.grow(list(zip(pairs[::2], pairs[1::2], strict=True)))
