@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right, insort
-from operator import itemgetter
 from typing import TYPE_CHECKING, Protocol
 
 from allocator.integrity import check
@@ -189,14 +188,10 @@ class BlockCohort(Cohort):
 
     def extend_in_rounds(self, rounds: int) -> None:
         """See `Cohort.extend_in_rounds`; blocks are dealt round by round."""
-        turns = [
-            (number, turn.seats)
-            for wait, turn in self._in_turn()
-            for number in range(wait, rounds, self._block_tokens)
-        ]
+        due, size, now = self._due, self._block_tokens, self._rounds.count
+        turns = [due[n % size].seats for n in range(now, now + rounds) if n % size in due]
         if turns:
-            turns.sort(key=itemgetter(0))
-            self._grower.grow_in_rounds([seats for _, seats in turns])
+            self._grower.grow_in_rounds(turns)
         self._advance(rounds)
 
     def check_integrity(self) -> None:

@@ -273,8 +273,11 @@ class PooledManager(CacheManager):
 
     def _find_room(self, blocks: int, demand: Demand) -> None:
         """See to it that every pool has the pages of so many blocks free, or raise."""
-        for number, each, once in demand.by_pool:
-            if each * blocks + once > self._num_free(number):
+        granted, sequences = self._num_blocks + blocks, len(self._held)
+        if demand is self._admission:
+            sequences += 1
+        for number, each, once in self._admission.by_pool:
+            if granted * each + sequences * once > self._pools[number].num_pages:
                 self._make_room(demand.pages_by_pool(blocks, len(self._pools)))
                 return
 
@@ -284,7 +287,8 @@ class PooledManager(CacheManager):
 
     def _count_granted(self, blocks: int) -> None:
         self._num_blocks += blocks
-        self._peak_granted_bytes = max(self._peak_granted_bytes, self._granted_bytes)
+        granted_bytes = self._granted_bytes
+        self._peak_granted_bytes = max(self._peak_granted_bytes, granted_bytes)
 
     def _make_room(self, by_pool: list[int]) -> None:
         """Called when a pool is short: make room for what is asked, or raise OutOfMemoryError."""
