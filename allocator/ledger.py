@@ -54,6 +54,10 @@ class Ledger(ABC):
     def settle(self) -> None:
         """See to it that pools and page table are what all calls so far have made them."""
 
+    def check_integrity(self) -> None:
+        """Settle, and raise AssertionError if something was counted wrongly until then."""
+        self.settle()
+
 
 class PlainLedger(Ledger):
     """Does at once what it is told."""

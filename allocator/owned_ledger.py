@@ -35,6 +35,15 @@ class OwnedLedger(PlainLedger):
         super().__init__(pools, table, *demands)
         self._store = store
 
+    def num_spans(self, number: int) -> int:
+        """Spans that a pool holds."""
+        return self._pools[number].num_spans
+
+    @property
+    def num_free_spans(self) -> int:
+        """Spans that the store has left."""
+        return self._store.num_free_granules
+
     def admit(self, seat: int, blocks: int) -> None:
         """See `Ledger.admit`."""
         self._open(self._admission, blocks)

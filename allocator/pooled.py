@@ -147,8 +147,8 @@ class PooledManager(CacheManager):
         """See `CacheManager.usage`."""
         granule = self.backing.granule_bytes
         pools = tuple(
-            PoolUsage(pool.name, pool.page_bytes, pool.num_pages, self._num_live(number))
-            for number, pool in enumerate(self._pools)
+            PoolUsage(pool.name, pool.page_bytes, self._num_pages(i), self._num_live(i))
+            for i, pool in enumerate(self._pools)
         )
         state_bytes = len(self._held) * self.spec.bytes_per_sequence()
         return Usage(
@@ -168,7 +168,7 @@ class PooledManager(CacheManager):
 
     def check_integrity(self) -> None:
         """See `CacheManager.check_integrity`."""
-        self._ledger.settle()
+        self._ledger.check_integrity()
         self.backing.check_integrity()
         self._table.check_integrity()
         self._cohort.check_integrity()
@@ -228,6 +228,10 @@ class PooledManager(CacheManager):
         self._ledger.settle()
         return self.__dict__
 
+    def _num_pages(self, number: int) -> int:
+        """Pages that a pool holds, free or live."""
+        return self._pools[number].num_pages
+
     def _num_live(self, number: int) -> int:
         """Pages of a pool that are granted."""
         blocks, sequences = self._num_blocks, len(self._held)
@@ -235,7 +239,7 @@ class PooledManager(CacheManager):
 
     def _num_free(self, number: int) -> int:
         """Pages of a pool that can be granted."""
-        return self._pools[number].num_pages - self._num_live(number)
+        return self._num_pages(number) - self._num_live(number)
 
     def _frees(self) -> Iterable[int]:
         """Pages of each pool that can be granted."""
@@ -277,7 +281,7 @@ class PooledManager(CacheManager):
         if demand is self._admission:
             sequences += 1
         for number, each, once in self._admission.by_pool:
-            if granted * each + sequences * once > self._pools[number].num_pages:
+            if granted * each + sequences * once > self._num_pages(number):
                 self._make_room(demand.pages_by_pool(blocks, len(self._pools)))
                 return
 
@@ -302,14 +306,14 @@ class PooledManager(CacheManager):
         blocks += ceil_div(terms.others_tokens, self.spec.page_tokens)
         by_pool = self._admission.pages_by_pool(blocks, len(self._pools))
         if terms.margin:
-            margin = (self._margin_pages(pool, terms.margin) for pool in self._pools)
+            margin = (self._margin_pages(i, terms.margin) for i in range(len(self._pools)))
             by_pool = [pages + more for pages, more in zip(by_pool, margin, strict=True)]
         if any(pages > free for pages, free in zip(by_pool, self._frees(), strict=True)):
             self._could_have(by_pool)
 
-    def _margin_pages(self, pool: Pool, share: float) -> int:
+    def _margin_pages(self, number: int, share: float) -> int:
         """Pages of a pool that a share of it means."""
-        return int(share * pool.num_pages)
+        return int(share * self._num_pages(number))
 
     def _could_have(self, by_pool: list[int]) -> None:
         """Called when a pool is short of pages that nobody takes yet: raise if none can be made.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from allocator.apart_ledger import ApartLedger
 from allocator.backing import HostBacking, Place
 from allocator.integrity import check
 from allocator.interface import NO_TERMS, PoolUsage, Terms
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from allocator.backing import Backing
     from allocator.interface import Usage
-    from allocator.ledger import Ledger
     from allocator.spec import CacheSpec
 
 MIB = 1 << 20
@@ -131,6 +131,7 @@ class JengaManager(SharedSpansManager):
     summary = "large pages, each cut into pages of one cache group at a time, gathered by sequence"
     source = "Jenga (SOSP 2025, arXiv 2503.18292), abstract read; the choice of a size is ours"
     Options = JengaOptions
+    _ledger: ApartLedger | OwnedLedger
 
     def __init__(self, spec: CacheSpec, backing: Backing, options: JengaOptions) -> None:
         budget_bytes = backing.num_granules * backing.granule_bytes
@@ -160,9 +161,8 @@ class JengaManager(SharedSpansManager):
         if len(self._growth.by_pool) != 1:
             return super().growth_blocks()
         ((number, each, _),) = self._growth.by_pool
-        pool = self._pools[number]
-        in_store = self._store.num_free_granules * pool.geometry.pages_per_span
-        return (pool.num_free + in_store) // each
+        in_store = self._room_granules() * self._pools[number].geometry.pages_per_span
+        return (self._num_free(number) + in_store) // each
 
     def place(self, handle: int) -> Place:
         """See `PooledManager.place`: in the large page that the pool has there."""
@@ -176,7 +176,7 @@ class JengaManager(SharedSpansManager):
     def usage(self) -> Usage:
         """See `CacheManager.usage`; free large pages are a pool of their own."""
         usage = super().usage()
-        large = PoolUsage("large", self.large.size_bytes, self._store.num_free_granules, 0)
+        large = PoolUsage("large", self.large.size_bytes, self._room_granules(), 0)
         return replace(usage, pools=(*usage.pools, large))
 
     def check_integrity(self) -> None:
@@ -195,10 +195,19 @@ class JengaManager(SharedSpansManager):
         self._owned.append(OwnedPool(name, geometry, self._store))
         return self._owned[-1]
 
-    def _new_ledger(self) -> Ledger:
+    def _new_ledger(self) -> ApartLedger:
         """It opens large pages; here is only seen to it that there are enough."""
+        return ApartLedger(self._plain_ledger(), self._owned, self._admission, self._store)
+
+    def _plain_ledger(self) -> OwnedLedger:
         demands = (self._admission, self._growth)
         return OwnedLedger(self._owned, self._table, demands, self._store)
+
+    def _num_pages(self, number: int) -> int:
+        return self._ledger.num_spans(number) * self._pools[number].geometry.pages_per_span
+
+    def _room_granules(self) -> int:
+        return self._ledger.num_free_spans
 
     def _make_room(self, by_pool: list[int]) -> None:
         self._could_have(by_pool)
