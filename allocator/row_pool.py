@@ -63,8 +63,7 @@ class RowPool(Pool):
 
     def give(self, runs: Iterable[Run]) -> None:
         """See `Pool.give`."""
-        for first, count in runs:
-            self._free.add(first, count)
+        self._free.add_all(runs)
 
     def lengthen(self, count: int) -> None:
         """Add free pages at the end.
