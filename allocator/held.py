@@ -16,7 +16,7 @@ class Held:
     It has room for a whole number of blocks, the fewest that hold its tokens.
 
     Attributes:
-        seat: The number that its pages are held by; see `Ledger`.
+        seat: The number that its pages are held by; see `Register`.
     """
 
     __slots__ = ("_rounds", "_tokens", "seat")

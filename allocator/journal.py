@@ -1,4 +1,4 @@
-"""A ledger that writes down what it is told, and does it when somebody looks."""
+"""A register that writes down what it is told, and does it when somebody looks."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from array import array
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from allocator.ledger import Ledger
+from allocator.register import Register
 from allocator.spill import Spill
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from allocator.demand import Demand
-    from allocator.ledger import Entries, PlainLedger
     from allocator.pool import Pool
+    from allocator.register import Entries, PlainRegister
 
 BLOCK_WORDS = 1 << 16
 """Words that leave memory together: 512 KiB."""
@@ -26,8 +26,8 @@ ROUND = 2  # how many seats; then these
 GROWTH = 3  # how many pairs; then these, seat and blocks each
 
 
-class JournaledLedger(Ledger):
-    """Keeps another ledger's calls as integers, and makes them in order once it has to `settle`.
+class JournaledRegister(Register):
+    """Keeps another register's calls as integers, and makes them in order once it has to `settle`.
 
     So whoever only counts pays for no pages, and whoever looks finds exactly what he would have
     found. For pools that hand out their lowest free page first, which keeps live pages low: a page
@@ -37,7 +37,7 @@ class JournaledLedger(Ledger):
     journal are made: none of them reaches so far.
     """
 
-    def __init__(self, inner: PlainLedger, pools: Sequence[Pool], admission: Demand) -> None:
+    def __init__(self, inner: PlainRegister, pools: Sequence[Pool], admission: Demand) -> None:
         self._inner = inner
         self._pools = pools
         self._pages = {number: (each, once) for number, each, once in admission.by_pool}
@@ -48,21 +48,21 @@ class JournaledLedger(Ledger):
         self._ends = [0] * len(pools)  # of live pages, at the last look
 
     def admit(self, seat: int, blocks: int) -> None:
-        """See `Ledger.admit`."""
+        """See `Register.admit`."""
         self._words.extend((seat << 2 | ADMISSION, blocks))
         self._seats += 1
         self._most_seats = max(self._most_seats, self._seats)
         self._count(blocks)
 
     def grow(self, shares: Sequence[tuple[int, int]]) -> None:
-        """See `Ledger.grow`."""
+        """See `Register.grow`."""
         self._words.append(len(shares) << 2 | GROWTH)
         for share in shares:
             self._words.extend(share)
         self._count(sum(blocks for _, blocks in shares))
 
     def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
-        """See `Ledger.grow_in_rounds`."""
+        """See `Register.grow_in_rounds`."""
         words, blocks = self._words, 0
         for seats in rounds:
             words.append(len(seats) << 2 | ROUND)
@@ -71,24 +71,24 @@ class JournaledLedger(Ledger):
         self._count(blocks)
 
     def release(self, seat: int, blocks: int) -> None:
-        """See `Ledger.release`."""
+        """See `Register.release`."""
         self._words.extend((seat << 2 | RELEASE, blocks))
         self._seats -= 1
         self._blocks -= blocks
 
     def entries(self, seat: int) -> Entries:
-        """See `Ledger.entries`."""
+        """See `Register.entries`."""
         self.settle()
         return self._inner.entries(seat)
 
     def end_of_live(self, number: int) -> int:
-        """See `Ledger.end_of_live`: the first that is known without a look."""
+        """See `Register.end_of_live`: the first that is known without a look."""
         each, once = self._pages[number]
         most = max(self._ends[number], self._most_blocks * each + self._most_seats * once)
         return min(most, self._pools[number].num_pages)
 
     def settle(self) -> None:
-        """See `Ledger.settle`."""
+        """See `Register.settle`."""
         if not self._words and not self._spill:
             return
         for words in self._records():

@@ -19,9 +19,9 @@ from allocator.interface import (
     Terms,
     Usage,
 )
-from allocator.journal import JournaledLedger
-from allocator.ledger import Ledger, PlainLedger
+from allocator.journal import JournaledRegister
 from allocator.page_table import PageTable
+from allocator.register import PlainRegister, Register
 from allocator.run import pages_of_runs
 from allocator.spec import CacheKind, PageShape, ceil_div
 
@@ -39,7 +39,7 @@ class PooledManager(CacheManager):
 
     Subclasses say how groups map to pools (`_build`), and may find room in other ways
     (`_make_room`). Everything else, from admission to integrity, is here once. Whether a call fits
-    is decided by counts; which pages it gets is the business of a `Ledger`.
+    is decided by counts; which pages it gets is the business of a `Register`.
     """
 
     def __init__(self, spec: CacheSpec, backing: Backing, granularity: Granularity) -> None:
@@ -58,7 +58,7 @@ class PooledManager(CacheManager):
         self._state_bytes = self._bytes_of(self._pages_of_state)
         self._admission = Demand.of(self._cuts, len(self._pools), with_state=True)
         self._growth = Demand.of(self._cuts, len(self._pools), with_state=False)
-        self._ledger = self._new_ledger()
+        self._register = self._new_register()
         self._held: dict[int, Held] = {}
         self._free_seats: list[int] = []  # those below the number of seats ever taken at once
         self._cohort = BlockCohort(self, self._held, spec.page_tokens)
@@ -85,7 +85,7 @@ class PooledManager(CacheManager):
         blocks = ceil_div(tokens, self.spec.page_tokens)
         self._find_room(blocks, self._admission)
         seat = self._free_seats.pop() if self._free_seats else len(self._held)
-        self._ledger.admit(seat, blocks)
+        self._register.admit(seat, blocks)
         self._held[sequence] = Held(seat, tokens)
         self._live_tokens += tokens
         self._count_granted(blocks)
@@ -124,14 +124,14 @@ class PooledManager(CacheManager):
         held = self._held.pop(sequence)
         tokens = held.tokens
         blocks = ceil_div(tokens, self.spec.page_tokens)
-        self._ledger.release(held.seat, blocks)
+        self._register.release(held.seat, blocks)
         self._free_seats.append(held.seat)
         self._num_blocks -= blocks
         self._live_tokens -= tokens
 
     def block_table(self, sequence: int, group: str) -> Sequence[int]:
         """See `CacheManager.block_table`."""
-        entries_by_group = self._ledger.entries(self._held[sequence].seat)
+        entries_by_group = self._register.entries(self._held[sequence].seat)
         cuts = zip(self.spec.groups, self._pool_of_group, entries_by_group, strict=True)
         for candidate, pool, entries in cuts:
             if candidate.name == group:
@@ -162,13 +162,13 @@ class PooledManager(CacheManager):
 
     def place(self, handle: int) -> Place:
         """Where the page of a live handle lies; a stale one raises `StaleHandleError`."""
-        self._ledger.settle()
+        self._register.settle()
         number, page = self._table.page(handle)
         return self._pools[number].place(page)
 
     def check_integrity(self) -> None:
         """See `CacheManager.check_integrity`."""
-        self._ledger.check_integrity()
+        self._register.check_integrity()
         self.backing.check_integrity()
         self._table.check_integrity()
         self._cohort.check_integrity()
@@ -200,7 +200,7 @@ class PooledManager(CacheManager):
         pages: list[tuple[int, int]] = []
         for held in self._held.values():
             check(held.tokens > 0, "a sequence has no token")
-            entries_by_group = self._ledger.entries(held.seat)
+            entries_by_group = self._register.entries(held.seat)
             for (pool, shape, is_state), entries in zip(self._cuts, entries_by_group, strict=True):
                 blocks = 1 if is_state else ceil_div(held.tokens, self.spec.page_tokens)
                 named = pages_of_runs(self._table.pages(pool, entries))
@@ -215,17 +215,17 @@ class PooledManager(CacheManager):
         """Bytes of so many pages of each pool."""
         return sum(n * p.page_bytes for p, n in zip(self._pools, pages_by_pool, strict=True))
 
-    def _new_ledger(self) -> Ledger:
+    def _new_register(self) -> Register:
         """Places are looked after when somebody looks, as no decision here depends on them."""
-        return JournaledLedger(self._plain_ledger(), self._pools, self._admission)
+        return JournaledRegister(self._plain_register(), self._pools, self._admission)
 
-    def _plain_ledger(self) -> PlainLedger:
-        """A ledger that looks after places at once."""
-        return PlainLedger(self._pools, self._table, self._admission, self._growth)
+    def _plain_register(self) -> PlainRegister:
+        """A register that looks after places at once."""
+        return PlainRegister(self._pools, self._table, self._admission, self._growth)
 
     def __getstate__(self) -> dict[str, object]:
         """A copy looks at everything."""
-        self._ledger.settle()
+        self._register.settle()
         return self.__dict__
 
     def _num_pages(self, number: int) -> int:
@@ -254,14 +254,14 @@ class PooledManager(CacheManager):
         """Give (seat, blocks) their blocks, all of them, or raise."""
         blocks = sum(count for _, count in shares)
         self._find_room(blocks, self._growth)
-        self._ledger.grow(shares)
+        self._register.grow(shares)
         self._count_granted(blocks)
 
     def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
         """Give seats a block each, round by round, group by group, or raise."""
         blocks = sum(map(len, rounds))
         self._find_room(blocks, self._growth)
-        self._ledger.grow_in_rounds(rounds)
+        self._register.grow_in_rounds(rounds)
         self._count_granted(blocks)
 
     def growth_blocks(self) -> int:

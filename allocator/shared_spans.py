@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from allocator.backing import Backing
-    from allocator.ledger import Ledger
+    from allocator.register import Register
     from allocator.span_pool import SpanPool
     from allocator.spec import CacheSpec, Granularity
 
@@ -61,9 +61,9 @@ class SharedSpansManager(PooledManager):
         pools = [self._build_pool(name, shape.page_bytes) for name, shape in named]
         return pools, tuple(range(len(pools)))
 
-    def _new_ledger(self) -> Ledger:
+    def _new_register(self) -> Register:
         """Which spans are empty depends on places."""
-        return self._plain_ledger()
+        return self._plain_register()
 
     def _granules_alone(self, blocks: int) -> int:
         """Granules that one sequence takes, alone, with so many blocks of tokens and its state."""

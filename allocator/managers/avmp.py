@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from allocator.backing import Backing
-    from allocator.ledger import Ledger
     from allocator.pool import Pool
     from allocator.rebalance.policy import RebalancePolicy
+    from allocator.register import Register
     from allocator.spec import CacheSpec
 
 UNITS_PER_BUDGET = 256
@@ -208,10 +208,10 @@ class AvmpManager(SplitManager):
             pool.gain(count)
         return pools, self._numbers()
 
-    def _new_ledger(self) -> Ledger:
+    def _new_register(self) -> Register:
         """Where pages are not taken low, nothing is known of their places without a look."""
         low = self._options.placement is Placement.LOW
-        return super()._new_ledger() if low else self._plain_ledger()
+        return super()._new_register() if low else self._plain_register()
 
     def _mapped_pool(self, kind: CacheKind, extent: Extent) -> MappedPool:
         size, placement = self._page_bytes(kind), self._options.placement
@@ -269,9 +269,9 @@ class AvmpManager(SplitManager):
         If that is fewer than asked, places are settled, so that live pages can be copied.
         """
         pool = self._pools[number]
-        ready = pool.num_units - pool.units_of(self._ledger.end_of_live(number))
+        ready = pool.num_units - pool.units_of(self._register.end_of_live(number))
         if ready < most:  # as far as can be told without a look
-            self._ledger.settle()
+            self._register.settle()
             ready = pool.num_units_free_at_end
         return min(ready, most)
 

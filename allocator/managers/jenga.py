@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from allocator.apart_ledger import ApartLedger
+from allocator.apart_register import ApartRegister
 from allocator.backing import HostBacking, Place
 from allocator.integrity import check
 from allocator.interface import NO_TERMS, PoolUsage, Terms
-from allocator.owned_ledger import OwnedLedger
 from allocator.owned_pool import OwnedPool
+from allocator.owned_register import OwnedRegister
 from allocator.shared_spans import MIN_SPANS, SharedSpansManager
 from allocator.span import SpanGeometry
 from allocator.spec import SLAB_ALIGNMENT_BYTES, Granularity, PageShape, align_up
@@ -131,7 +131,7 @@ class JengaManager(SharedSpansManager):
     summary = "large pages, each cut into pages of one cache group at a time, gathered by sequence"
     source = "Jenga (SOSP 2025, arXiv 2503.18292), abstract read; the choice of a size is ours"
     Options = JengaOptions
-    _ledger: ApartLedger | OwnedLedger
+    _register: ApartRegister | OwnedRegister
 
     def __init__(self, spec: CacheSpec, backing: Backing, options: JengaOptions) -> None:
         budget_bytes = backing.num_granules * backing.granule_bytes
@@ -166,7 +166,7 @@ class JengaManager(SharedSpansManager):
 
     def place(self, handle: int) -> Place:
         """See `PooledManager.place`: in the large page that the pool has there."""
-        self._ledger.settle()
+        self._register.settle()
         number, page = self._table.page(handle)
         pool = self._owned[number]
         span, part = divmod(page, pool.geometry.pages_per_span)
@@ -195,19 +195,19 @@ class JengaManager(SharedSpansManager):
         self._owned.append(OwnedPool(name, geometry, self._store))
         return self._owned[-1]
 
-    def _new_ledger(self) -> ApartLedger:
+    def _new_register(self) -> ApartRegister:
         """It opens large pages; here is only seen to it that there are enough."""
-        return ApartLedger(self._plain_ledger(), self._owned, self._admission, self._store)
+        return ApartRegister(self._plain_register(), self._owned, self._admission, self._store)
 
-    def _plain_ledger(self) -> OwnedLedger:
+    def _plain_register(self) -> OwnedRegister:
         demands = (self._admission, self._growth)
-        return OwnedLedger(self._owned, self._table, demands, self._store)
+        return OwnedRegister(self._owned, self._table, demands, self._store)
 
     def _num_pages(self, number: int) -> int:
-        return self._ledger.num_spans(number) * self._pools[number].geometry.pages_per_span
+        return self._register.num_spans(number) * self._pools[number].geometry.pages_per_span
 
     def _room_granules(self) -> int:
-        return self._ledger.num_free_spans
+        return self._register.num_free_spans
 
     def _make_room(self, by_pool: list[int]) -> None:
         self._could_have(by_pool)

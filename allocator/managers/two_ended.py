@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from allocator.backing import Backing
-    from allocator.ledger import Ledger
+    from allocator.register import Register
     from allocator.spec import CacheSpec
 
 
@@ -106,9 +106,9 @@ class TwoEndedManager(ByKindManager):
         pool = self._pools[number]
         return (pool.num_free + self._gap_bytes() // pool.page_bytes) // each
 
-    def _new_ledger(self) -> Ledger:
+    def _new_register(self) -> Register:
         """Where the edges are depends on places."""
-        return self._plain_ledger()
+        return self._plain_register()
 
     def _build(self) -> tuple[Sequence[EdgePool], tuple[int, ...]]:
         kinds = self.spec.kinds()

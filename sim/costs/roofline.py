@@ -139,7 +139,8 @@ class RooflineExecutor:
         steps_ns += device.step_overhead_ns + self._weights_ns(num_decodes)
         steps_ns += self._state_ns(num_decodes, num_decodes)
         np.rint(steps_ns, out=steps_ns)
-        return np.maximum(steps_ns, 1.0, out=steps_ns).astype(np.int64)
+        whole_ns: NDArray[np.int64] = np.maximum(steps_ns, 1.0, out=steps_ns).astype(np.int64)
+        return whole_ns
 
     def _compute_ns(self, plan: StepPlan) -> float:
         num_tokens = num_decodes = len(plan.decodes)

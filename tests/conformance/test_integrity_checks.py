@@ -39,7 +39,7 @@ def test_a_damaged_backing_is_noticed_by_every_manager(
 
 def _runs(manager: Any) -> Any:  # noqa: ANN401 - private structures have no public type
     """The entries that the first sequence holds in the first group, as runs."""
-    return manager._ledger.entries(_held(manager).seat)[0]
+    return manager._register.entries(_held(manager).seat)[0]
 
 
 def _held(manager: Any) -> Any:  # noqa: ANN401 - as above
@@ -119,7 +119,7 @@ MANAGER_DAMAGE: dict[str, Callable[[Any], object]] = {
     "a run is one page long": lambda manager: _change_a_run(manager, count=1),
     "a run is one page on": lambda manager: _change_a_run(manager, first=1),
     "a sequence holds what another does": lambda manager: _runs(manager).__setitem__(
-        slice(None), manager._ledger.entries(manager._held[1].seat)[0]
+        slice(None), manager._register.entries(manager._held[1].seat)[0]
     ),
     "two sequences have one seat": lambda manager: setattr(
         _held(manager), "seat", manager._held[1].seat

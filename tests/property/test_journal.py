@@ -1,4 +1,4 @@
-"""A journaled ledger beside one that does everything at once: only time may tell them apart."""
+"""A journaled register beside one that does everything at once: only time may tell them apart."""
 # ruff: noqa: SLF001 - a manager does not say how its places are kept
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 
 from allocator import journal
 from allocator.interface import OutOfMemoryError
-from allocator.journal import JournaledLedger
+from allocator.journal import JournaledRegister
 from allocator.pooled import PooledManager
 from tests.conftest import MEMORY_CASES, every_design, host_memory
 
@@ -37,7 +37,7 @@ CHOICE = st.integers(0, 1000)
 
 def is_journaled(design: Design) -> bool:
     manager = design.build(MEMORY_CASES[0].spec, host_memory(MEMORY_CASES[0]))
-    return isinstance(manager, PooledManager) and isinstance(manager._ledger, JournaledLedger)
+    return isinstance(manager, PooledManager) and isinstance(manager._register, JournaledRegister)
 
 
 DESIGNS = [design for design in every_design() if is_journaled(design)]
@@ -54,7 +54,7 @@ class Pair(RuleBasedStateMachine):
     def build(self, design: Design, case: MemoryCase, scale: int) -> None:
         case = replace(case, num_granules=case.num_granules * scale)
         self.managers: list[Any] = [design.build(case.spec, host_memory(case)) for _ in range(2)]
-        self.managers[1]._ledger = self.managers[1]._plain_ledger()
+        self.managers[1]._register = self.managers[1]._plain_register()
         self.cohorts = [manager.new_cohort() for manager in self.managers]
         self.sequences: list[int] = []
         self.members: set[int] = set()
@@ -147,8 +147,8 @@ class Pair(RuleBasedStateMachine):
 
     @invariant()
     def what_is_called_free_is_free(self) -> None:
-        """Without a look: that page and all beyond it, in the ledger that knows."""
-        hasty, prompt = (manager._ledger for manager in self.managers)
+        """Without a look: that page and all beyond it, in the register that knows."""
+        hasty, prompt = (manager._register for manager in self.managers)
         for number in range(len(self.managers[0]._pools)):
             assert hasty.end_of_live(number) >= prompt.end_of_live(number)
 

@@ -1,10 +1,10 @@
-"""A ledger over pools whose pages gather by owner: it opens spans as owners need them."""
+"""A register over pools whose pages gather by owner: it opens spans as owners need them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from allocator.ledger import PlainLedger
+from allocator.register import PlainRegister
 from allocator.spec import ceil_div
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from allocator.page_table import PageTable
 
 
-class OwnedLedger(PlainLedger):
+class OwnedRegister(PlainRegister):
     """Spans come from a store when pools are short, or an owner would have to share one.
 
     A span goes back as soon as it is empty. The caller has seen to it that the store has the spans
@@ -45,14 +45,14 @@ class OwnedLedger(PlainLedger):
         return self._store.num_free_granules
 
     def admit(self, seat: int, blocks: int) -> None:
-        """See `Ledger.admit`."""
+        """See `Register.admit`."""
         self._open(self._admission, blocks)
         self._open_apart(self._admission, seat, blocks)
         super().admit(seat, blocks)
         self._disown()
 
     def grow(self, shares: Sequence[tuple[int, int]]) -> None:
-        """See `Ledger.grow`; one by one, as each has spans of its own."""
+        """See `Register.grow`; one by one, as each has spans of its own."""
         self._open(self._growth, sum(blocks for _, blocks in shares))
         for seat, blocks in shares:
             self._open_apart(self._growth, seat, blocks)
@@ -60,12 +60,12 @@ class OwnedLedger(PlainLedger):
         self._disown()
 
     def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
-        """See `Ledger.grow_in_rounds`; one by one."""
+        """See `Register.grow_in_rounds`; one by one."""
         for seats in rounds:
             self.grow([(seat, 1) for seat in seats])
 
     def release(self, seat: int, blocks: int) -> None:
-        """See `Ledger.release`."""
+        """See `Register.release`."""
         super().release(seat, blocks)
         for pool in self._pools:
             pool.forget(seat)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     """Of one sequence: the entries of each group as runs."""
 
 
-class Ledger(ABC):
+class Register(ABC):
     """Gives sequences pages and names for them, and takes both back.
 
     A manager decides by counts whether a call fits, and says here what it grants. Sequences go by
@@ -59,7 +59,7 @@ class Ledger(ABC):
         self.settle()
 
 
-class PlainLedger(Ledger):
+class PlainRegister(Register):
     """Does at once what it is told."""
 
     def __init__(
@@ -72,7 +72,7 @@ class PlainLedger(Ledger):
         self._entries: dict[int, Entries] = {}
 
     def admit(self, seat: int, blocks: int) -> None:
-        """See `Ledger.admit`."""
+        """See `Register.admit`."""
         pools, issue = self._pools, self._table.issue
         self._entries[seat] = [
             issue(number, pools[number].take(each * blocks + once))
@@ -80,13 +80,13 @@ class PlainLedger(Ledger):
         ]
 
     def grow(self, shares: Sequence[tuple[int, int]]) -> None:
-        """See `Ledger.grow`."""
+        """See `Register.grow`."""
         for group, number, each, _ in self._growth.by_group:
             wanted = [(self._entries[seat][group], each * blocks) for seat, blocks in shares]
             self._deal(number, wanted)
 
     def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
-        """See `Ledger.grow_in_rounds`.
+        """See `Register.grow_in_rounds`.
 
         Pools hand out the same pages whether they are asked once or several times.
         """
@@ -102,22 +102,22 @@ class PlainLedger(Ledger):
             self._deal(number, wanted)
 
     def release(self, seat: int, blocks: int) -> None:
-        """See `Ledger.release`."""
+        """See `Register.release`."""
         del blocks
         cuts = zip(self._admission.by_group, self._entries.pop(seat), strict=True)
         for (_, number, _, _), entries in cuts:
             self._pools[number].give(self._table.retire(number, entries))
 
     def entries(self, seat: int) -> Entries:
-        """See `Ledger.entries`."""
+        """See `Register.entries`."""
         return self._entries[seat]
 
     def end_of_live(self, number: int) -> int:
-        """See `Ledger.end_of_live`: the first such page."""
+        """See `Register.end_of_live`: the first such page."""
         return self._pools[number].end_of_live
 
     def settle(self) -> None:
-        """See `Ledger.settle`: nothing is left to do."""
+        """See `Register.settle`: nothing is left to do."""
 
     def _deal(self, number: int, wanted: Sequence[tuple[list[Run], int]]) -> None:
         """Take what is wanted from a pool, and add its names to each list of entries."""

@@ -1,11 +1,11 @@
-"""A journaled ledger over pools whose pages gather by owner."""
+"""A journaled register over pools whose pages gather by owner."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from allocator.integrity import check
-from allocator.journal import JournaledLedger
+from allocator.journal import JournaledRegister
 from allocator.spec import ceil_div
 
 if TYPE_CHECKING:
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from allocator.backing import Backing
     from allocator.demand import Demand
-    from allocator.owned_ledger import OwnedLedger
     from allocator.owned_pool import OwnedPool
+    from allocator.owned_register import OwnedRegister
 
 
-class ApartLedger(JournaledLedger):
+class ApartRegister(JournaledRegister):
     """Counts spans as long as each sequence has spans of its own, which it then fills.
 
     Once the store lacks one for that, sequences come to share, and which spans a release empties
@@ -27,7 +27,7 @@ class ApartLedger(JournaledLedger):
     _pools: Sequence[OwnedPool]
 
     def __init__(
-        self, inner: OwnedLedger, pools: Sequence[OwnedPool], admission: Demand, store: Backing
+        self, inner: OwnedRegister, pools: Sequence[OwnedPool], admission: Demand, store: Backing
     ) -> None:
         super().__init__(inner, pools, admission)
         self._cuts = admission.by_pool
@@ -39,16 +39,16 @@ class ApartLedger(JournaledLedger):
         self._left: list[dict[int, int]] = [{} for _ in pools]  # by seat: free in its last span
 
     def num_spans(self, number: int) -> int:
-        """See `OwnedLedger.num_spans`."""
+        """See `OwnedRegister.num_spans`."""
         return self._pools[number].num_spans if self._is_shared else self._num_spans[number]
 
     @property
     def num_free_spans(self) -> int:
-        """See `OwnedLedger.num_free_spans`."""
+        """See `OwnedRegister.num_free_spans`."""
         return self._store.num_free_granules if self._is_shared else self._num_free
 
     def admit(self, seat: int, blocks: int) -> None:
-        """See `Ledger.admit`."""
+        """See `Register.admit`."""
         for number, each, once in self._cuts:
             self._left[number][seat] = 0
             self._fill(number, [seat], each * blocks + once)
@@ -58,7 +58,7 @@ class ApartLedger(JournaledLedger):
             self._inner.admit(seat, blocks)
 
     def grow(self, shares: Sequence[tuple[int, int]]) -> None:
-        """See `Ledger.grow`."""
+        """See `Register.grow`."""
         for number, each, _ in self._cuts:
             for seat, blocks in shares if each else ():
                 self._fill(number, [seat], each * blocks)
@@ -68,7 +68,7 @@ class ApartLedger(JournaledLedger):
             self._inner.grow(shares)
 
     def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
-        """See `Ledger.grow_in_rounds`."""
+        """See `Register.grow_in_rounds`."""
         for seats in rounds:
             for number, each, _ in self._cuts:
                 if each:
@@ -79,7 +79,7 @@ class ApartLedger(JournaledLedger):
                 self._inner.grow_in_rounds([seats])
 
     def release(self, seat: int, blocks: int) -> None:
-        """See `Ledger.release`."""
+        """See `Register.release`."""
         for left in self._left:
             left.pop(seat, None)
         if self._is_shared:
@@ -96,12 +96,12 @@ class ApartLedger(JournaledLedger):
             self._num_free += spans
 
     def end_of_live(self, number: int) -> int:
-        """See `Ledger.end_of_live`: it takes a look."""
+        """See `Register.end_of_live`: it takes a look."""
         self.settle()
         return self._inner.end_of_live(number)
 
     def check_integrity(self) -> None:
-        """See `Ledger.check_integrity`."""
+        """See `Register.check_integrity`."""
         super().check_integrity()
         counted = [self.num_spans(number) for number in range(len(self._pools))]
         check(counted == [pool.num_spans for pool in self._pools], "spans are miscounted")
