@@ -63,11 +63,11 @@ class JournaledRegister(Register):
 
     def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
         """See `Register.grow_in_rounds`."""
-        words, blocks = self._words, 0
+        blocks = 0
         for seats in rounds:
-            words.append(len(seats) << 2 | ROUND)
-            words.extend(seats)
-            blocks += len(seats)
+            count = len(seats)
+            self._words.extend((count << 2 | ROUND, *seats))
+            blocks += count
         self._count(blocks)
 
     def release(self, seat: int, blocks: int) -> None:

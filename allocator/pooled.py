@@ -280,18 +280,15 @@ class PooledManager(CacheManager):
         granted, sequences = self._num_blocks + blocks, len(self._held)
         if demand is self._admission:
             sequences += 1
-        for number, each, once in self._admission.by_pool:
-            if granted * each + sequences * once > self._num_pages(number):
+        for number, each, _ in demand.by_pool:
+            pages = granted * each + sequences * self._pages_of_state[number]
+            if pages > self._num_pages(number):
                 self._make_room(demand.pages_by_pool(blocks, len(self._pools)))
                 return
 
-    @property
-    def _granted_bytes(self) -> int:
-        return self._num_blocks * self._block_bytes + len(self._held) * self._state_bytes
-
     def _count_granted(self, blocks: int) -> None:
-        self._num_blocks += blocks
-        granted_bytes = self._granted_bytes
+        granted = self._num_blocks = self._num_blocks + blocks
+        granted_bytes = granted * self._block_bytes + len(self._held) * self._state_bytes
         self._peak_granted_bytes = max(self._peak_granted_bytes, granted_bytes)
 
     def _make_room(self, by_pool: list[int]) -> None:
