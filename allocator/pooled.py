@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from allocator.cohort import BlockCohort
 from allocator.demand import Demand, pages_by_pool
+from allocator.granted import Granted
 from allocator.handle import HandleLayout
 from allocator.held import Held
 from allocator.integrity import check
@@ -54,17 +55,14 @@ class PooledManager(CacheManager):
         self._pools, self._pool_of_group = self._build()
         self._cuts = list(zip(self._pool_of_group, self._shapes, self._is_state, strict=True))
         self._pages_per_block, self._pages_of_state = pages_by_pool(self._cuts, len(self._pools))
-        self._block_bytes = self._bytes_of(self._pages_per_block)
-        self._state_bytes = self._bytes_of(self._pages_of_state)
         self._admission = Demand.of(self._cuts, len(self._pools), with_state=True)
         self._growth = Demand.of(self._cuts, len(self._pools), with_state=False)
         self._register = self._new_register()
         self._held: dict[int, Held] = {}
         self._free_seats: list[int] = []  # those below the number of seats ever taken at once
         self._cohort = BlockCohort(self, self._held, spec.page_tokens)
-        self._live_tokens = 0
-        self._num_blocks = 0
-        self._peak_granted_bytes = 0
+        pages = list(zip(self._pages_per_block, self._pages_of_state, strict=True))
+        self._granted = Granted(pages, [pool.page_bytes for pool in self._pools])
 
     @abstractmethod
     def _page_bytes_by_pool(self) -> list[int]:
@@ -87,8 +85,7 @@ class PooledManager(CacheManager):
         seat = self._free_seats.pop() if self._free_seats else len(self._held)
         self._register.admit(seat, blocks)
         self._held[sequence] = Held(seat, tokens)
-        self._live_tokens += tokens
-        self._count_granted(blocks)
+        self._granted.admit(tokens, blocks)
 
     def extend(self, sequence: int, tokens: int) -> None:
         """See `CacheManager.extend`."""
@@ -99,7 +96,7 @@ class PooledManager(CacheManager):
         if blocks:
             self._grow([(held.seat, blocks)])
         held.tokens += tokens
-        self._live_tokens += tokens
+        self._granted.tokens += tokens
 
     def extend_all(self, sequences: Sequence[int], tokens: int) -> None:
         """See `CacheManager.extend_all`."""
@@ -112,7 +109,7 @@ class PooledManager(CacheManager):
             self._grow(growing)
         for held in batch:
             held.tokens += tokens
-        self._live_tokens += tokens * len(batch)
+        self._granted.tokens += tokens * len(batch)
 
     def new_cohort(self) -> Cohort:
         """See `CacheManager.new_cohort`."""
@@ -126,8 +123,7 @@ class PooledManager(CacheManager):
         blocks = ceil_div(tokens, self.spec.page_tokens)
         self._register.release(held.seat, blocks)
         self._free_seats.append(held.seat)
-        self._num_blocks -= blocks
-        self._live_tokens -= tokens
+        self._granted.release(tokens, blocks)
 
     def block_table(self, sequence: int, group: str) -> Sequence[int]:
         """See `CacheManager.block_table`."""
@@ -145,9 +141,9 @@ class PooledManager(CacheManager):
 
     def usage(self) -> Usage:
         """See `CacheManager.usage`."""
-        granule = self.backing.granule_bytes
+        granule, granted = self.backing.granule_bytes, self._granted
         pools = tuple(
-            PoolUsage(pool.name, pool.page_bytes, self._num_pages(i), self._num_live(i))
+            PoolUsage(pool.name, pool.page_bytes, self._num_pages(i), granted.live(i))
             for i, pool in enumerate(self._pools)
         )
         state_bytes = len(self._held) * self.spec.bytes_per_sequence()
@@ -155,9 +151,9 @@ class PooledManager(CacheManager):
             budget_bytes=self.backing.num_granules * granule,
             footprint_bytes=(self.backing.num_granules - self.backing.num_free_granules) * granule,
             pools=pools,
-            needed_bytes=self._live_tokens * self.spec.bytes_per_token() + state_bytes,
+            needed_bytes=granted.tokens * self.spec.bytes_per_token() + state_bytes,
             reserve_bytes=self._reserve_bytes(),
-            peak_granted_bytes=self._peak_granted_bytes,
+            peak_granted_bytes=granted.peak_bytes,
         )
 
     def place(self, handle: int) -> Place:
@@ -180,21 +176,15 @@ class PooledManager(CacheManager):
         check(named <= held_pages, "a live page belongs to no sequence")
         for number, pool in enumerate(self._pools):
             pool.check_live({page for owner, page in held_pages if owner == number})
-        self._check_counts()
+            live = pool.num_live == self._granted.live(number)
+            check(live, "granted pages are miscounted")
+        lengths = [held.tokens for held in self._held.values()]
+        self._granted.check_integrity(lengths, self.spec.page_tokens)
         usage = self.usage()
         granted = usage.granted_bytes <= usage.peak_granted_bytes
         check(granted, "the peak lies below the present")
         check(usage.external_waste_bytes >= 0, "pages lie outside the budget")
         check(usage.internal_waste_bytes >= 0, "sequences need more than they hold")
-
-    def _check_counts(self) -> None:
-        lengths, size = [held.tokens for held in self._held.values()], self.spec.page_tokens
-        check(sum(lengths) == self._live_tokens, "live tokens are miscounted")
-        blocks = sum(ceil_div(tokens, size) for tokens in lengths)
-        check(blocks == self._num_blocks, "granted blocks are miscounted")
-        live = [pool.num_live for pool in self._pools]
-        counted = [self._num_live(number) for number in range(len(self._pools))]
-        check(live == counted, "granted pages are miscounted")
 
     def _check_sequences(self) -> set[tuple[int, int]]:
         pages: list[tuple[int, int]] = []
@@ -232,14 +222,9 @@ class PooledManager(CacheManager):
         """Pages that a pool holds, free or live."""
         return self._pools[number].num_pages
 
-    def _num_live(self, number: int) -> int:
-        """Pages of a pool that are granted."""
-        blocks, sequences = self._num_blocks, len(self._held)
-        return blocks * self._pages_per_block[number] + sequences * self._pages_of_state[number]
-
     def _num_free(self, number: int) -> int:
         """Pages of a pool that can be granted."""
-        return self._num_pages(number) - self._num_live(number)
+        return self._num_pages(number) - self._granted.live(number)
 
     def _frees(self) -> Iterable[int]:
         """Pages of each pool that can be granted."""
@@ -255,14 +240,14 @@ class PooledManager(CacheManager):
         blocks = sum(count for _, count in shares)
         self._find_room(blocks, self._growth)
         self._register.grow(shares)
-        self._count_granted(blocks)
+        self._granted.grow(blocks)
 
     def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
         """Give seats a block each, round by round, group by group, or raise."""
         blocks = sum(map(len, rounds))
         self._find_room(blocks, self._growth)
         self._register.grow_in_rounds(rounds)
-        self._count_granted(blocks)
+        self._granted.grow(blocks)
 
     def growth_blocks(self) -> int:
         """Blocks that running sequences can gain while nothing moves: those of free pages."""
@@ -273,23 +258,15 @@ class PooledManager(CacheManager):
 
     def count_tokens(self, tokens: int) -> None:
         """So many tokens more have room, by a cohort."""
-        self._live_tokens += tokens
+        self._granted.tokens += tokens
 
     def _find_room(self, blocks: int, demand: Demand) -> None:
         """See to it that every pool has the pages of so many blocks free, or raise."""
-        granted, sequences = self._num_blocks + blocks, len(self._held)
-        if demand is self._admission:
-            sequences += 1
-        for number, each, _ in demand.by_pool:
-            pages = granted * each + sequences * self._pages_of_state[number]
-            if pages > self._num_pages(number):
+        sequences = int(demand is self._admission)
+        for number, _, _ in demand.by_pool:
+            if self._granted.live(number, blocks, sequences) > self._num_pages(number):
                 self._make_room(demand.pages_by_pool(blocks, len(self._pools)))
                 return
-
-    def _count_granted(self, blocks: int) -> None:
-        granted = self._num_blocks = self._num_blocks + blocks
-        granted_bytes = granted * self._block_bytes + len(self._held) * self._state_bytes
-        self._peak_granted_bytes = max(self._peak_granted_bytes, granted_bytes)
 
     def _make_room(self, by_pool: list[int]) -> None:
         """Called when a pool is short: make room for what is asked, or raise OutOfMemoryError."""

@@ -255,13 +255,13 @@ class AvmpManager(SplitManager):
 
     def _missing_units(self, number: int, by_pool: Sequence[int]) -> int:
         """Units that a pool must gain to have so many pages free."""
-        pool, pages = self._pools[number], self._num_live(number) + by_pool[number]
+        pool, pages = self._pools[number], self._granted.live(number) + by_pool[number]
         return 0 if pages <= pool.num_pages else pool.units_of(pages) - pool.num_units
 
     def _sparable_units(self, number: int, by_pool: Sequence[int]) -> int:
         """Units that a pool can lose and still have so many pages free."""
         pool = self._pools[number]
-        return pool.sparable_units(self._num_live(number) + by_pool[number])
+        return pool.sparable_units(self._granted.live(number) + by_pool[number])
 
     def _ready_units(self, number: int, most: int) -> int:
         """Units, no more than asked, that a pool can lose without a copy.
@@ -277,7 +277,7 @@ class AvmpManager(SplitManager):
 
     def _out_of_memory(self, short: Shortage, by_pool: list[int]) -> OutOfMemoryError:
         """Say what the call could have had, and whether live pages stood in the way of more."""
-        pool, live = self._pools[short.recipient], self._num_live(short.recipient)
+        pool, live = self._pools[short.recipient], self._granted.live(short.recipient)
         most = pool.pages_of(pool.num_units + short.sparable_units) - live
         allowed = self._options.direction.allows(short.recipient)
         in_theory = self._sparable_units(1 - short.recipient, by_pool) if allowed else 0

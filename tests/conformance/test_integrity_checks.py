@@ -132,11 +132,11 @@ MANAGER_DAMAGE: dict[str, Callable[[Any], object]] = {
     "a sequence has a page too many": lambda manager: setattr(
         _held(manager), "tokens", _held(manager).tokens - manager.spec.page_tokens
     ),
-    "tokens are miscounted": lambda manager: setattr(manager, "_live_tokens", 1),
+    "tokens are miscounted": lambda manager: setattr(manager._granted, "tokens", 1),
     "granted blocks are miscounted": lambda manager: setattr(
-        manager, "_num_blocks", manager._num_blocks + 1
+        manager._granted, "blocks", manager._granted.blocks + 1
     ),
-    "the peak is forgotten": lambda manager: setattr(manager, "_peak_granted_bytes", 0),
+    "the peak is forgotten": lambda manager: setattr(manager._granted, "peak_bytes", 0),
 }
 
 
