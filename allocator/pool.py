@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from allocator.backing import Place
-from allocator.interface import PoolUsage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,10 +54,6 @@ class Pool(ABC):
     @abstractmethod
     def give(self, runs: Iterable[Run]) -> None:
         """Give live pages back; the page table has seen to it that they are live."""
-
-    def usage(self) -> PoolUsage:
-        """Its pages at present."""
-        return PoolUsage(self.name, self.page_bytes, self.num_pages, self.num_live)
 
     def place(self, page: int) -> Place:
         """Where a page lies: end to end from the start of the slab, unless a pool knows better."""

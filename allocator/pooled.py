@@ -176,13 +176,12 @@ class PooledManager(CacheManager):
         check(named <= held_pages, "a live page belongs to no sequence")
         for number, pool in enumerate(self._pools):
             pool.check_live({page for owner, page in held_pages if owner == number})
-            live = pool.num_live == self._granted.live(number)
-            check(live, "granted pages are miscounted")
+            check(pool.num_live == self._granted.live(number), "granted pages are miscounted")
         lengths = [held.tokens for held in self._held.values()]
         self._granted.check_integrity(lengths, self.spec.page_tokens)
         usage = self.usage()
-        granted = usage.granted_bytes <= usage.peak_granted_bytes
-        check(granted, "the peak lies below the present")
+        peak_bytes = usage.peak_granted_bytes
+        check(usage.granted_bytes <= peak_bytes, "the peak lies below the present")
         check(usage.external_waste_bytes >= 0, "pages lie outside the budget")
         check(usage.internal_waste_bytes >= 0, "sequences need more than they hold")
 
