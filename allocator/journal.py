@@ -19,22 +19,24 @@ if TYPE_CHECKING:
 BLOCK_WORDS = 1 << 16
 """Words that leave memory together: 512 KiB."""
 
-# A record opens with a word whose two low bits say what it is; the others hold a number.
+# A record opens with a word whose three low bits say what it is; the others hold a number.
 ADMISSION = 0  # seat; then blocks
 RELEASE = 1  # seat; then blocks
 ROUND = 2  # how many seats; then these
 GROWTH = 3  # how many pairs; then these, seat and blocks each
+RESIZE = 4  # pool; then its pages
 
 
 class JournaledRegister(Register):
     """Keeps another register's calls as integers, and makes them in order once it has to `settle`.
 
     So whoever only counts pays for no pages, and whoever looks finds exactly what he would have
-    found. For pools that hand out their lowest free page first, which keeps live pages low: a page
-    taken has no more live ones below it than there are, so no live page lies at or beyond the
-    greatest number of live pages since the last look, unless one did then. That tells, without
-    looking, that the end of a pool is free. Pages there may come and go before the calls of the
-    journal are made: none of them reaches so far.
+    found. For pools that hand out their lowest free page first: of the pages below one that is
+    taken all are live, so it lies below the number of live pages once it is. Hence no live page
+    lies at or beyond the greatest number of live pages since the oldest sequence was admitted, or
+    beyond the last one that a look has found. That tells, without a look, that the end of a pool
+    is free. Oldest is counted in *ages*: one ends when all sequences have gone that were there
+    when it began, so those that are there were admitted in this age or the last.
     """
 
     def __init__(self, inner: PlainRegister, pools: Sequence[Pool], admission: Demand) -> None:
@@ -43,20 +45,24 @@ class JournaledRegister(Register):
         self._pages = {number: (each, once) for number, each, once in admission.by_pool}
         self._words = array("q")
         self._spill = Spill()
-        self._blocks = self._most_blocks = 0  # now, and since the last look
-        self._seats = self._most_seats = 0
-        self._ends = [0] * len(pools)  # of live pages, at the last look
+        self._blocks = self._seats = 0
+        self._most = self._most_before = (
+            0,
+            0,
+        )  # blocks and seats at once, in this age and the last
+        self._young: set[int] = set()  # seats admitted in this age
+        self._ends = [0] * len(pools)  # of live pages, at a look at the start of this age
 
     def admit(self, seat: int, blocks: int) -> None:
         """See `Register.admit`."""
-        self._words.extend((seat << 2 | ADMISSION, blocks))
+        self._words.extend((seat << 3 | ADMISSION, blocks))
+        self._young.add(seat)
         self._seats += 1
-        self._most_seats = max(self._most_seats, self._seats)
         self._count(blocks)
 
     def grow(self, shares: Sequence[tuple[int, int]]) -> None:
         """See `Register.grow`."""
-        self._words.append(len(shares) << 2 | GROWTH)
+        self._words.append(len(shares) << 3 | GROWTH)
         for share in shares:
             self._words.extend(share)
         self._count(sum(blocks for _, blocks in shares))
@@ -66,15 +72,22 @@ class JournaledRegister(Register):
         blocks = 0
         for seats in rounds:
             count = len(seats)
-            self._words.extend((count << 2 | ROUND, *seats))
+            self._words.extend((count << 3 | ROUND, *seats))
             blocks += count
         self._count(blocks)
 
     def release(self, seat: int, blocks: int) -> None:
         """See `Register.release`."""
-        self._words.extend((seat << 2 | RELEASE, blocks))
+        self._words.extend((seat << 3 | RELEASE, blocks))
+        self._young.discard(seat)
         self._seats -= 1
         self._blocks -= blocks
+        if self._seats == len(self._young):
+            self._begin_age(self._most, [0] * len(self._ends))
+
+    def resize(self, number: int, num_pages: int) -> None:
+        """See `Register.resize`."""
+        self._words.extend((number << 3 | RESIZE, num_pages))
 
     def entries(self, seat: int) -> Entries:
         """See `Register.entries`."""
@@ -84,8 +97,8 @@ class JournaledRegister(Register):
     def end_of_live(self, number: int) -> int:
         """See `Register.end_of_live`: the first that is known without a look."""
         each, once = self._pages[number]
-        most = max(self._ends[number], self._most_blocks * each + self._most_seats * once)
-        return min(most, self._pools[number].num_pages)
+        peaks = [blocks * each + seats * once for blocks, seats in (self._most, self._most_before)]
+        return max(self._ends[number], *peaks)
 
     def settle(self) -> None:
         """See `Register.settle`."""
@@ -95,12 +108,18 @@ class JournaledRegister(Register):
             self._make(words)
         self._words = array("q")
         self._spill.clear()
-        self._most_blocks, self._most_seats = self._blocks, self._seats
-        self._ends = [pool.end_of_live for pool in self._pools]
+        self._begin_age((0, 0), [pool.end_of_live for pool in self._pools])
+
+    def _begin_age(self, most_before: tuple[int, int], ends: list[int]) -> None:
+        self._most_before, self._most = most_before, (self._blocks, self._seats)
+        self._young.clear()
+        self._ends = ends
 
     def _count(self, blocks: int) -> None:
         self._blocks += blocks
-        self._most_blocks = max(self._most_blocks, self._blocks)
+        most_blocks, most_seats = self._most
+        if self._blocks > most_blocks or self._seats > most_seats:
+            self._most = max(self._blocks, most_blocks), max(self._seats, most_seats)
         if len(self._words) >= BLOCK_WORDS:
             self._spill.write(self._words)
             self._words = array("q")
@@ -117,13 +136,15 @@ class JournaledRegister(Register):
         """Make the calls of a block."""
         inner, words = self._inner, iter(records)
         for word in words:
-            kind, number = word & 3, word >> 2
+            kind, number = word & 7, word >> 3
             if kind == ADMISSION:
                 inner.admit(number, next(words))
             elif kind == RELEASE:
                 inner.release(number, next(words))
             elif kind == ROUND:
                 inner.grow_in_rounds([list(islice(words, number))])
+            elif kind == RESIZE:
+                inner.resize(number, next(words))
             else:
                 pairs = list(islice(words, 2 * number))
                 inner.grow(list(zip(pairs[::2], pairs[1::2], strict=True)))

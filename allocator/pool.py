@@ -59,6 +59,14 @@ class Pool(ABC):
         """Where a page lies: end to end from the start of the slab, unless a pool knows better."""
         return Place(self.slab, page * self.page_bytes, self.page_bytes)
 
+    def resize(self, num_pages: int) -> None:
+        """Let the pool have so many pages; those that come and go at its end are free.
+
+        Raises:
+            ValueError: If it cannot; most pools keep what they have.
+        """
+        raise ValueError(f"pool {self.name} cannot have {num_pages} pages")
+
     @abstractmethod
     def check_integrity(self) -> None:
         """Raise AssertionError if a page is lost or doubled."""

@@ -43,6 +43,10 @@ class Register(ABC):
         """Take all pages of a sequence back, which has so many blocks."""
 
     @abstractmethod
+    def resize(self, number: int, num_pages: int) -> None:
+        """Let a pool have so many pages; those that come and go at its end are free."""
+
+    @abstractmethod
     def entries(self, seat: int) -> Entries:
         """The entries of the page table that a sequence holds."""
 
@@ -107,6 +111,10 @@ class PlainRegister(Register):
         cuts = zip(self._admission.by_group, self._entries.pop(seat), strict=True)
         for (_, number, _, _), entries in cuts:
             self._pools[number].give(self._table.retire(number, entries))
+
+    def resize(self, number: int, num_pages: int) -> None:
+        """See `Register.resize`."""
+        self._pools[number].resize(num_pages)
 
     def entries(self, seat: int) -> Entries:
         """See `Register.entries`."""
