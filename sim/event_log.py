@@ -166,8 +166,10 @@ class LogWriter(Protocol):
     def header(self) -> LogHeader:
         """What a reader must know besides the rows."""
 
-    def append(self, time_ns: int, kind: EventKind, subject: int, *values: int) -> None:
-        """Add a row; up to three values, the rest are 0."""
+    def append(  # noqa: PLR0913, PLR0917 - a row has six columns
+        self, time_ns: int, kind: EventKind, subject: int, a: int = 0, b: int = 0, c: int = 0
+    ) -> None:
+        """Add a row."""
 
     def __len__(self) -> int:
         """Rows so far."""
@@ -195,7 +197,7 @@ class EventLog:
     def append(  # noqa: PLR0913, PLR0917 - a row has six columns
         self, time_ns: int, kind: EventKind, subject: int, a: int = 0, b: int = 0, c: int = 0
     ) -> None:
-        """Add a row."""
+        """See `LogWriter.append`."""
         self._cells.extend((time_ns, kind, subject, a, b, c))
         if len(self._cells) == BLOCK_ROWS * NUM_COLUMNS:
             self._spill.write(self._cells)
