@@ -133,18 +133,25 @@ class JournaledRegister(Register):
         yield self._words
 
     def _make(self, records: array[int]) -> None:
-        """Make the calls of a block."""
+        """Make the calls of a block; rounds that follow each other are one."""
         inner, words = self._inner, iter(records)
+        rounds: list[list[int]] = []
         for word in words:
             kind, number = word & 7, word >> 3
+            if kind == ROUND:
+                rounds.append(list(islice(words, number)))
+                continue
+            if rounds:
+                inner.grow_in_rounds(rounds)
+                rounds = []
             if kind == ADMISSION:
                 inner.admit(number, next(words))
             elif kind == RELEASE:
                 inner.release(number, next(words))
-            elif kind == ROUND:
-                inner.grow_in_rounds([list(islice(words, number))])
             elif kind == RESIZE:
                 inner.resize(number, next(words))
             else:
                 pairs = list(islice(words, 2 * number))
                 inner.grow(list(zip(pairs[::2], pairs[1::2], strict=True)))
+        if rounds:
+            inner.grow_in_rounds(rounds)
