@@ -11,15 +11,7 @@ from allocator.granted import Granted
 from allocator.handle import HandleLayout
 from allocator.held import Held
 from allocator.integrity import check
-from allocator.interface import (
-    NO_TERMS,
-    UNBOUNDED_TOKENS,
-    CacheManager,
-    OutOfMemoryError,
-    PoolUsage,
-    Terms,
-    Usage,
-)
+from allocator.interface import NO_TERMS, CacheManager, OutOfMemoryError, PoolUsage, Terms, Usage
 from allocator.journal import JournaledRegister
 from allocator.page_table import PageTable
 from allocator.register import PlainRegister, Register
@@ -250,10 +242,7 @@ class PooledManager(CacheManager):
 
     def growth_blocks(self) -> int:
         """Blocks that running sequences can gain while nothing moves: those of free pages."""
-        return min(
-            (self._num_free(number) // each for number, each, _ in self._growth.by_pool),
-            default=UNBOUNDED_TOKENS,
-        )
+        return self._growth.tokens_within(list(self._frees()), page_tokens=1)
 
     def count_tokens(self, tokens: int) -> None:
         """So many tokens more have room, by a cohort."""
