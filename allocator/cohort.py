@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right, insort
-from operator import itemgetter
 from typing import TYPE_CHECKING, Protocol
 
 from allocator.integrity import check
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
 
     from allocator.held import Held
     from allocator.interface import CacheManager
-
-    Member = tuple[int, int, Held]  # rank, sequence, and what it holds
 
 
 class Cohort(ABC):
@@ -108,11 +105,26 @@ class Grower(Protocol):
     def growth_blocks(self) -> int:
         """Blocks that running sequences can gain while nothing moves."""
 
-    def grow_in_rounds(self, rounds: Sequence[Sequence[tuple[int, Held]]]) -> None:
-        """Give (sequence, what it holds) a block each, round by round, or raise."""
+    def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
+        """Give seats a block each, round by round, or raise."""
 
     def count_tokens(self, tokens: int) -> None:
         """So many tokens more have room."""
+
+
+class Turn:
+    """Members that need their next block in the same round, in order of rank.
+
+    Attributes:
+        ranks: Their ranks.
+        seats: Their seats.
+    """
+
+    __slots__ = ("ranks", "seats")
+
+    def __init__(self) -> None:
+        self.ranks: list[int] = []
+        self.seats: list[int] = []
 
 
 class BlockCohort(Cohort):
@@ -128,7 +140,7 @@ class BlockCohort(Cohort):
         self._held = held
         self._block_tokens = block_tokens
         self._rounds = Rounds()
-        self._due: dict[int, list[Member]] = {}  # by number of the round, modulo a block
+        self._due: dict[int, Turn] = {}  # by number of the round, modulo a block
         self._ranks: dict[int, int] = {}
 
     def join(self, sequence: int, rank: int) -> None:
@@ -136,25 +148,27 @@ class BlockCohort(Cohort):
         held = self._held[sequence]
         held.follow(self._rounds)
         self._ranks[sequence] = rank
-        insort(
-            self._due.setdefault(self._turn(held), []), (rank, sequence, held), key=itemgetter(0)
-        )
+        turn = self._due.setdefault(self._turn(held), Turn())
+        place = bisect_right(turn.ranks, rank)
+        turn.ranks.insert(place, rank)
+        turn.seats.insert(place, held.seat)
 
     def leave(self, sequence: int) -> None:
         """See `Cohort.leave`."""
         rank, held = self._ranks.pop(sequence), self._held[sequence]
-        turn = self._turn(held)
-        members = self._due[turn]
-        del members[bisect_right(members, rank, key=itemgetter(0)) - 1]
-        if not members:
-            del self._due[turn]
+        number = self._turn(held)
+        turn = self._due[number]
+        place = bisect_right(turn.ranks, rank) - 1
+        del turn.ranks[place], turn.seats[place]
+        if not turn.ranks:
+            del self._due[number]
         held.follow(STANDING)
 
     def extend(self) -> None:
         """See `Cohort.extend`."""
-        members = self._due.get(self._rounds.count % self._block_tokens)
-        if members:
-            self._grower.grow_in_rounds([[member[1:] for member in members]])
+        turn = self._due.get(self._rounds.count % self._block_tokens)
+        if turn:
+            self._grower.grow_in_rounds([turn.seats])
         self._advance(1)
 
     def sure_rounds(self, most: int) -> int:
@@ -165,50 +179,46 @@ class BlockCohort(Cohort):
             return most
         whole = blocks // num_members * size  # every member has its turn once in a block's rounds
         left, done = blocks - whole // size * num_members, 0
-        for wait, members in self._in_turn():
-            if len(members) > left:
+        for wait, turn in self._in_turn():
+            if len(turn.seats) > left:
                 done = wait
                 break
-            left -= len(members)
+            left -= len(turn.seats)
         return min(most, whole + done)
 
     def extend_in_rounds(self, rounds: int) -> None:
         """See `Cohort.extend_in_rounds`; blocks are dealt round by round."""
-        turns = [
-            (number, members)
-            for wait, members in self._in_turn()
-            for number in range(wait, rounds, self._block_tokens)
-        ]
+        due, size, now = self._due, self._block_tokens, self._rounds.count
+        turns = [due[n % size].seats for n in range(now, now + rounds) if n % size in due]
         if turns:
-            turns.sort(key=itemgetter(0))
-            dealt = [[member[1:] for member in members] for _, members in turns]
-            self._grower.grow_in_rounds(dealt)
+            self._grower.grow_in_rounds(turns)
         self._advance(rounds)
 
     def check_integrity(self) -> None:
         """See `Cohort.check_integrity`."""
-        placed = [member for members in self._due.values() for member in members]
-        check(
-            {sequence: rank for rank, sequence, _ in placed} == self._ranks
-            and len(placed) == len(self._ranks),
-            "a cohort's member stands nowhere or twice",
-        )
-        for turn, members in self._due.items():
-            ranks = [rank for rank, _, _ in members]
-            check(ranks == sorted(set(ranks)), "a cohort's members are out of order")
-            own = all(self._turn(held) == turn for _, _, held in members)
-            check(bool(members) and own, "a cohort's member stands where its turn is not")
-            same = all(self._held.get(s) is held for _, s, held in members)
-            check(same, "a cohort's member is gone")
+        check(self._ranks.keys() <= self._held.keys(), "a cohort's member is gone")
+        due: dict[int, list[tuple[int, int]]] = {}
+        for sequence, rank in self._ranks.items():
+            held = self._held[sequence]
+            due.setdefault(self._turn(held), []).append((rank, held.seat))
+        placed = {n: list(zip(t.ranks, t.seats, strict=True)) for n, t in self._due.items()}
+        everybody = sorted(member for members in placed.values() for member in members)
+        known = sorted(member for members in due.values() for member in members)
+        check(everybody == known, "a cohort's member stands nowhere or twice")
+        for number, members in placed.items():
+            check(members == sorted(members), "a cohort's members are out of order")
+            own = members == sorted(due.get(number, []))
+            check(own, "a cohort's member stands where its turn is not")
 
     def _turn(self, held: Held) -> int:
-        """The round, modulo a block, in which a member needs its next block."""
-        return (self._rounds.count + held.room_tokens - held.tokens) % self._block_tokens
+        """The round, modulo a block, in which a member needs its next block: it is full then."""
+        return (self._rounds.count - held.tokens) % self._block_tokens
 
-    def _in_turn(self) -> Iterable[tuple[int, list[Member]]]:
+    def _in_turn(self) -> Iterable[tuple[int, Turn]]:
         """(rounds until then, members) of each list, whose turn comes next first."""
         now, size = self._rounds.count, self._block_tokens
-        return sorted(((turn - now) % size, self._due[turn]) for turn in self._due)
+        waits = sorted((number - now) % size for number in self._due)
+        return [(wait, self._due[(now + wait) % size]) for wait in waits]
 
     def _advance(self, rounds: int) -> None:
         self._rounds.count += rounds

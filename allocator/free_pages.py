@@ -8,6 +8,8 @@ from allocator.integrity import check
 from allocator.run import append_run, pages_of_runs, runs_of_mask
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from allocator.run import Run
 
 CHAPTER_PAGES = 512
@@ -57,6 +59,20 @@ class FreePages:
             self._some |= 1 << number
             self._lowest = min(self._lowest, number)
         self.count += count
+
+    def add_all(self, runs: Iterable[Run]) -> None:
+        """Add runs, one after the other; see `add`."""
+        chapters = self._chapters
+        for first, count in runs:
+            number, offset = divmod(first, CHAPTER_PAGES)
+            chapter, bits = chapters[number], (1 << count) - 1 << offset
+            if not chapter or chapter & bits or offset + count > CHAPTER_PAGES:
+                self.add(first, count)  # the first of its chapter, across its edge, or an error
+                continue
+            chapters[number] = whole = chapter | bits
+            if whole == WHOLE_CHAPTER:
+                self._whole |= 1 << number
+            self.count += count
 
     def pop(self) -> int:
         """Take the lowest page out of a set that has any."""

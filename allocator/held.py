@@ -1,4 +1,4 @@
-"""What one sequence holds in pools of pages."""
+"""What one sequence holds in pools of pages, by count."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ from allocator.rounds import STANDING
 
 if TYPE_CHECKING:
     from allocator.rounds import Rounds
-    from allocator.run import Run
 
 
 class Held:
-    """What one sequence holds: tokens, room for how many, and entries of each group as runs."""
+    """What one sequence holds: its seat, and tokens that have room.
 
-    __slots__ = ("_rounds", "_tokens", "entries", "room_tokens")
+    It has room for a whole number of blocks, the fewest that hold its tokens.
 
-    def __init__(self, num_groups: int) -> None:
-        self._tokens = 0  # beside the rounds it follows
+    Attributes:
+        seat: The number that its pages are held by; see `Register`.
+    """
+
+    __slots__ = ("_rounds", "_tokens", "seat")
+
+    def __init__(self, seat: int, tokens: int) -> None:
+        self.seat = seat
+        self._tokens = tokens  # beside the rounds it follows
         self._rounds = STANDING
-        self.room_tokens = 0  # a whole number of blocks, the same in every attention group
-        self.entries: list[list[Run]] = [[] for _ in range(num_groups)]
 
     @property
     def tokens(self) -> int:

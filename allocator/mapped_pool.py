@@ -41,6 +41,7 @@ class MappedPool(RowPool):
 
     Attributes:
         num_units: Units mapped beyond the base.
+        mapped_pages: Pages that what is mapped can hold: those of the row, unless it lags behind.
     """
 
     def __init__(
@@ -56,12 +57,14 @@ class MappedPool(RowPool):
         max_pages = granules * backing.granule_bytes // page_bytes
         super().__init__(name, page_bytes, max_pages, placement)
         self.num_units = 0
+        self.mapped_pages = 0
         self._backing = backing
         self._extent = extent
         self.slab = backing.reserve(granules * backing.granule_bytes)
         if extent.base_granules:
             backing.map(self.slab, 0, extent.base_granules)
-        self.lengthen(self.pages_of(0))
+        self.mapped_pages = self.pages_of(0)
+        self.resize(self.mapped_pages)
 
     def pages_of(self, units: int) -> int:
         """Whole pages of the base and so many units."""
@@ -73,16 +76,21 @@ class MappedPool(RowPool):
         return max(0, ceil_div(granules - self._extent.base_granules, self._extent.unit_granules))
 
     def sparable_units(self, kept_pages: int) -> int:
-        """Units that can go if so many pages stay free beside the live ones."""
-        return max(0, self.num_units - self.units_of(self.num_live + kept_pages))
+        """Units that can go if so many pages stay, live or free."""
+        return max(0, self.num_units - self.units_of(kept_pages))
 
     @property
     def num_units_free_at_end(self) -> int:
         """Units that can go without a copy."""
-        return self.num_units - self.units_of(self.num_pages - self.num_free_at_end)
+        return self.num_units - self.units_of(self.end_of_live)
 
     def gain(self, units: int) -> None:
-        """Map units at the end.
+        """Map units at the end, and add their pages; errors as in `map_units`."""
+        self.map_units(units)
+        self.resize(self.mapped_pages)
+
+    def map_units(self, units: int) -> None:
+        """Map units at the end; the row is to be resized.
 
         Raises:
             ValueError: If the slab has fewer left, or the budget has too few granules.
@@ -94,7 +102,7 @@ class MappedPool(RowPool):
         for unit in range(self.num_units, self.num_units + units):
             self._backing.map(self.slab, self._extent.granules(unit), size)
         self.num_units += units
-        self.lengthen(self.pages_of(self.num_units) - self.num_pages)
+        self.mapped_pages = self.pages_of(self.num_units)
 
     def lose(self, units: int) -> Moves:
         """Unmap the last units, after copying the live pages that reach into them.
@@ -105,22 +113,27 @@ class MappedPool(RowPool):
         Raises:
             ValueError: If fewer can go; nothing changes.
         """
-        if not 0 <= units <= self.sparable_units(0):
+        if not 0 <= units <= self.sparable_units(self.num_live):
             raise ValueError(f"pool {self.name}: {units} units asked, fewer can go")
-        left = self.num_units - units
-        moves = self.shorten(self.num_pages - self.pages_of(left))
+        moves = self.shorten(self.num_pages - self.pages_of(self.num_units - units))
         if moves:
             size = self.page_bytes
             pairs = [(source * size, target * size) for source, target in moves]
             self._backing.copy_pages(self.slab, size, pairs)
+        self.unmap_units(units)
+        return moves
+
+    def unmap_units(self, units: int) -> None:
+        """Unmap the last units, where no page is live; the row is to be resized."""
+        left = self.num_units - units
         for unit in reversed(range(left, self.num_units)):
             granules = self._extent.unit_granules
             self._backing.unmap(self.slab, self._extent.granules(unit), granules)
         self.num_units = left
-        return moves
+        self.mapped_pages = self.pages_of(left)
 
     def check_integrity(self) -> None:
         """See `Pool.check_integrity`."""
         super().check_integrity()
-        whole = self.num_pages == self.pages_of(self.num_units)
+        whole = self.num_pages == self.mapped_pages == self.pages_of(self.num_units)
         check(whole, f"pool {self.name}: its pages do not fill what is mapped")

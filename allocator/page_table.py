@@ -65,11 +65,14 @@ class PageTable:
         """
         live = self._live[pool]
         for number, (first, count) in enumerate(runs):
-            if live.find(0, first, first + count) >= 0:
+            if count == 1 and live[first]:
+                live[first] = 0
+            elif live.find(0, first, first + count) < 0:
+                live[first : first + count] = bytes(count)
+            else:
                 for start, length in runs[:number]:
                     live[start : start + length] = b"\x01" * length
                 raise StaleHandleError(f"an entry from {first} to {first + count - 1} is not live")
-            live[first : first + count] = b"\x00" * count
         generation, after = self._generation[pool], self._next_generation
         for first, count in runs:
             if count == 1:

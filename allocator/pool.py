@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from allocator.backing import Place
-from allocator.interface import PoolUsage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,6 +38,11 @@ class Pool(ABC):
         """Pages taken and not given back."""
         return self.num_pages - self.num_free
 
+    @property
+    def end_of_live(self) -> int:
+        """A page from which on all are free; beyond the last one unless a design knows better."""
+        return self.num_pages
+
     @abstractmethod
     def take(self, count: int) -> list[Run]:
         """Take free pages, as runs.
@@ -51,13 +55,17 @@ class Pool(ABC):
     def give(self, runs: Iterable[Run]) -> None:
         """Give live pages back; the page table has seen to it that they are live."""
 
-    def usage(self) -> PoolUsage:
-        """Its pages at present."""
-        return PoolUsage(self.name, self.page_bytes, self.num_pages, self.num_live)
-
     def place(self, page: int) -> Place:
         """Where a page lies: end to end from the start of the slab, unless a pool knows better."""
         return Place(self.slab, page * self.page_bytes, self.page_bytes)
+
+    def resize(self, num_pages: int) -> None:
+        """Let the pool have so many pages; those that come and go at its end are free.
+
+        Raises:
+            ValueError: If it cannot; most pools keep what they have.
+        """
+        raise ValueError(f"pool {self.name} cannot have {num_pages} pages")
 
     @abstractmethod
     def check_integrity(self) -> None:

@@ -63,8 +63,7 @@ class RowPool(Pool):
 
     def give(self, runs: Iterable[Run]) -> None:
         """See `Pool.give`."""
-        for first, count in runs:
-            self._free.add(first, count)
+        self._free.add_all(runs)
 
     def lengthen(self, count: int) -> None:
         """Add free pages at the end.
@@ -93,10 +92,24 @@ class RowPool(Pool):
         self._next = min(self._next, first)
         return list(zip(live, targets, strict=True))
 
+    def resize(self, num_pages: int) -> None:
+        """See `Pool.resize`."""
+        if num_pages >= self.num_pages:
+            self.lengthen(num_pages - self.num_pages)
+            return
+        if self.end_of_live > num_pages:
+            raise ValueError(f"pool {self.name}: a page from {num_pages} on is live")
+        self.shorten(self.num_pages - num_pages)
+
     @property
     def num_free_at_end(self) -> int:
         """Pages that `shorten` can drop without a move."""
         return self._free.run_before(self.num_pages)
+
+    @property
+    def end_of_live(self) -> int:
+        """See `Pool.end_of_live`: the first such page."""
+        return self.num_pages - self.num_free_at_end
 
     def check_integrity(self) -> None:
         """See `Pool.check_integrity`."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from allocator.backing import Backing
+    from allocator.register import Register
     from allocator.span_pool import SpanPool
     from allocator.spec import CacheSpec, Granularity
 
@@ -60,6 +61,10 @@ class SharedSpansManager(PooledManager):
         pools = [self._build_pool(name, shape.page_bytes) for name, shape in named]
         return pools, tuple(range(len(pools)))
 
+    def _new_register(self) -> Register:
+        """Which spans are empty depends on places."""
+        return self._plain_register()
+
     def _granules_alone(self, blocks: int) -> int:
         """Granules that one sequence takes, alone, with so many blocks of tokens and its state."""
         total = 0
@@ -72,8 +77,8 @@ class SharedSpansManager(PooledManager):
     def _missing_spans(self, by_pool: list[int]) -> list[int]:
         """Spans that each pool must gain for the pages asked of it."""
         return [
-            ceil_div(max(0, asked - pool.num_free), pool.geometry.pages_per_span)
-            for pool, asked in zip(self._pools, by_pool, strict=True)
+            ceil_div(max(0, asked - free), pool.geometry.pages_per_span)
+            for pool, asked, free in zip(self._pools, by_pool, self._frees(), strict=True)
         ]
 
     def _spare_spans(self, by_pool: list[int]) -> list[int]:
@@ -91,7 +96,7 @@ class SharedSpansManager(PooledManager):
 
         The first pool that is short is told what it could have had beside the others.
         """
-        wanted, room = self._in_granules(missing), self._store.num_free_granules
+        wanted, room = self._in_granules(missing), self._room_granules()
         spare = sum(self._in_granules(self._spare_spans(by_pool)))
         if sum(wanted) <= room + spare:
             return
@@ -102,10 +107,14 @@ class SharedSpansManager(PooledManager):
         raise OutOfMemoryError(
             pool.name,
             by_pool[number],
-            pool.num_free,
-            largest=pool.num_free + gained,
+            self._num_free(number),
+            largest=self._num_free(number) + gained,
             migration_blocked=sum(wanted) <= room + self._granules_in_theory(by_pool),
         )
+
+    def _room_granules(self) -> int:
+        """Granules that the store has left."""
+        return self._store.num_free_granules
 
     def _could_have(self, by_pool: list[int]) -> None:
         self._check_room(by_pool, self._missing_spans(by_pool))
@@ -113,8 +122,8 @@ class SharedSpansManager(PooledManager):
     def _granules_in_theory(self, by_pool: list[int]) -> int:
         """Granules that pools could spare if their free pages were whole spans."""
         spans = [
-            max(0, pool.num_free - asked) // pool.geometry.pages_per_span
-            for pool, asked in zip(self._pools, by_pool, strict=True)
+            max(0, free - asked) // pool.geometry.pages_per_span
+            for pool, asked, free in zip(self._pools, by_pool, self._frees(), strict=True)
         ]
         return sum(self._in_granules(spans))
 

@@ -38,6 +38,15 @@ class SpanLists:
         if not spans:
             self._occupied ^= 1 << num_free
 
+    def move(self, span: int, num_free: int, num_now: int) -> None:
+        """Let a span stand elsewhere that has more free pages now; with none it stood nowhere."""
+        if num_free:
+            self.remove(span, num_free)
+        spans = self._by_free[num_now]
+        self._position[span] = len(spans)
+        spans.append(span)
+        self._occupied |= 1 << num_now
+
     def pop(self, num_free: int, num_left: int = 0) -> int:
         """Take a span with so many free pages out of its list; list it with those left, if any."""
         spans = self._by_free[num_free]

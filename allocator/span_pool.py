@@ -108,15 +108,17 @@ class SpanPool(Pool):
 
     def give(self, runs: Iterable[Run]) -> None:
         """See `Pool.give`."""
-        size = self.geometry.pages_per_span
+        size, free, move = self.geometry.pages_per_span, self._free, self._lists.move
         for start, count in runs:
-            page, end = start, start + count
-            while page < end:
-                span = page // size
-                first = span * size
-                part = min(end - page, first + size - page)
-                self._free_part(span, page - first, part)
-                page += part
+            page, left = start, count
+            while left:
+                span, offset = divmod(page, size)
+                part = min(left, size - offset)
+                had = free[span]
+                free[span] = had | ((1 << part) - 1) << offset
+                num_free = had.bit_count()
+                move(span, num_free, num_free + part)
+                page, left = page + part, left - part
             self._num_free += count
 
     def place(self, page: int) -> Place:
@@ -168,7 +170,8 @@ class SpanPool(Pool):
         free, first = self._free[span], span * self.geometry.pages_per_span
         if count >= num_free:
             self._free[span] = 0
-            return list(runs_of_mask(free, first))
+            is_run = free.bit_length() == num_free  # from the start of the span, as in empty ones
+            return [(first, num_free)] if is_run else list(runs_of_mask(free, first))
         if count == 1:
             lowest = free & -free
             self._free[span] = free ^ lowest
@@ -178,14 +181,6 @@ class SpanPool(Pool):
         end = last + length - first
         self._free[span] = free >> end << end
         return runs
-
-    def _free_part(self, span: int, offset: int, count: int) -> None:
-        free = self._free[span]
-        num_free = free.bit_count()
-        self._free[span] = free | ((1 << count) - 1) << offset
-        if num_free:
-            self._lists.remove(span, num_free)
-        self._lists.add(span, num_free + count)
 
 
 def _pages_of(mask: int, first: int) -> list[int]:

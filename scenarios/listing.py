@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from allocator.registry import known_managers
+from scenarios.capacity.engine import known_engines
 from scenarios.choice import described_options
 from scenarios.device import known_devices, load_device
 from scenarios.errors import UnknownNameError
@@ -54,6 +55,14 @@ def _model(name: str) -> Item:
         "state_bytes_per_sequence": model.state_bytes_per_sequence(),
         "sources": _sources(model.provenance),
     }
+
+
+def _engines() -> list[Item]:
+    """What `twinpool capacity --engine` takes beside allocators; its settings are in the help."""
+    return [
+        {"name": name, "summary": engine.summary, "source": engine.source}
+        for name, engine in known_engines().items()
+    ]
 
 
 def _devices() -> list[Item]:
@@ -109,6 +118,7 @@ LISTS: dict[str, Callable[[], list[Item]]] = {
     "models": _models,
     "devices": _devices,
     "allocators": lambda: _designs(known_managers()),
+    "engines": _engines,
     "schedulers": lambda: _designs(known_schedulers()),
     "admissions": lambda: _designs(known_admissions()),
     "routers": lambda: _designs(known_routers()),

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from array import array
 from dataclasses import asdict, dataclass
 from enum import IntEnum
-from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING, Any, Protocol
-from weakref import finalize
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
+from allocator.spill import Spill
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -167,8 +166,10 @@ class LogWriter(Protocol):
     def header(self) -> LogHeader:
         """What a reader must know besides the rows."""
 
-    def append(self, time_ns: int, kind: EventKind, subject: int, *values: int) -> None:
-        """Add a row; up to three values, the rest are 0."""
+    def append(  # noqa: PLR0913, PLR0917 - a row has six columns
+        self, time_ns: int, kind: EventKind, subject: int, a: int = 0, b: int = 0, c: int = 0
+    ) -> None:
+        """Add a row."""
 
     def __len__(self) -> int:
         """Rows so far."""
@@ -184,8 +185,7 @@ class EventLog:
     def __init__(self, header: LogHeader) -> None:
         self.header = header
         self._cells = array("q")
-        self._file: IO[bytes] | None = None  # the blocks before
-        self._num_blocks = 0
+        self._spill = Spill()  # the blocks before
 
     @classmethod
     def from_table(cls, header: LogHeader, table: NDArray[np.int64]) -> EventLog:
@@ -194,19 +194,23 @@ class EventLog:
         log._cells.frombytes(np.ascontiguousarray(table, dtype=np.int64).tobytes())
         return log
 
-    def append(self, time_ns: int, kind: EventKind, subject: int, *values: int) -> None:
-        """Add a row; up to three values, the rest are 0."""
-        self._cells.extend((time_ns, kind, subject, *values, *(0,) * (3 - len(values))))
+    def append(  # noqa: PLR0913, PLR0917 - a row has six columns
+        self, time_ns: int, kind: EventKind, subject: int, a: int = 0, b: int = 0, c: int = 0
+    ) -> None:
+        """See `LogWriter.append`."""
+        self._cells.extend((time_ns, kind, subject, a, b, c))
         if len(self._cells) == BLOCK_ROWS * NUM_COLUMNS:
-            self._write_block()
+            self._spill.write(self._cells)
+            self._cells = array("q")
 
     def __len__(self) -> int:
-        return self._num_blocks * BLOCK_ROWS + len(self._cells) // NUM_COLUMNS
+        return len(self._spill) * BLOCK_ROWS + len(self._cells) // NUM_COLUMNS
 
     def blocks(self) -> Iterator[NDArray[np.int64]]:
         """All rows in order, some at a time, int64, shape (rows, 6) each; none is empty."""
-        for number in range(self._num_blocks):
-            yield self._read_block(number)
+        for number in range(len(self._spill)):
+            cells = np.frombuffer(self._spill.read(number), dtype=np.int64)
+            yield cells.reshape(-1, NUM_COLUMNS)
         if self._cells:
             yield np.array(self._cells, dtype=np.int64).reshape(-1, NUM_COLUMNS)
 
@@ -244,20 +248,3 @@ class EventLog:
         yield json.dumps(self.header.described(), sort_keys=True).encode() + b"\n"
         for rows in self.blocks():
             yield rows.astype("<i8").tobytes()
-
-    def _write_block(self) -> None:
-        if self._file is None:
-            self._file = TemporaryFile()  # noqa: SIM115 - it lives as long as the log
-            finalize(self, self._file.close)
-        self._file.seek(0, os.SEEK_END)
-        self._cells.tofile(self._file)
-        self._num_blocks += 1
-        self._cells = array("q")
-
-    def _read_block(self, number: int) -> NDArray[np.int64]:
-        if self._file is None:
-            raise ValueError(f"block {number} was never written")
-        size = BLOCK_ROWS * NUM_COLUMNS
-        self._file.seek(number * size * NO_ROWS.itemsize)
-        cells = np.fromfile(self._file, dtype=np.int64, count=size)
-        return cells.reshape(-1, NUM_COLUMNS)

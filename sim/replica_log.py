@@ -51,16 +51,17 @@ class ReplicaLog:
         self._number = number
         self._first_pool = number * len(self.header.pools)
 
-    def append(self, time_ns: int, kind: EventKind, subject: int, *values: int) -> None:
-        """Add a row; see `EventLog.append`."""
+    def append(  # noqa: PLR0913, PLR0917 - a row has six columns
+        self, time_ns: int, kind: EventKind, subject: int, a: int = 0, b: int = 0, c: int = 0
+    ) -> None:
+        """See `LogWriter.append`."""
+        row = [time_ns, kind, subject, a, b, c]
         if kind in SUMMED:
-            subject = self._number
-        elif kind in POOL_COLUMNS:
-            row = [time_ns, kind, subject, *values]
-            for column in POOL_COLUMNS[kind]:
-                row[column] += self._first_pool
-            _, _, subject, *values = row  # type: ignore[assignment]
-        self._log.append(time_ns, kind, subject, *values)
+            row[2] = self._number
+        for column in POOL_COLUMNS.get(kind, ()):
+            row[column] += self._first_pool
+        _, _, *rest = row
+        self._log.append(time_ns, kind, *rest)
 
     def __len__(self) -> int:
         """Rows of all replicas."""

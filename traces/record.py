@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     Int64Array = NDArray[np.int64]
 
 
+ITERATED_TOGETHER = 4096
+"""Requests whose columns are read at once: numbers of an array are slow one by one."""
+
+
 class TraceError(ValueError):
     """A trace that cannot be used: one sentence that names the file, the line and the mend."""
 
@@ -87,20 +91,31 @@ class Trace:
 
     def __iter__(self) -> Iterator[Request]:
         """Yield requests in order of arrival; a trace without arrivals yields arrival 0."""
-        for index in range(len(self)):
-            yield self.request(index)
+        for start in range(0, len(self), ITERATED_TOGETHER):
+            yield from self._requests(start, start + ITERATED_TOGETHER)
 
     def request(self, index: int) -> Request:
         """The request at a position of the trace."""
-        return Request(
-            request_id=index,
-            arrival_ns=0 if self.arrival_ns is None else int(self.arrival_ns[index]),
-            prompt_tokens=int(self.prompt_tokens[index]),
-            output_tokens=int(self.output_tokens[index]),
-            tenant=self.tenants[index] if self.tenants else "",
-            text=self._text(index) if self.prefixes else (),
-            priority=self.priorities[index] if self.priorities else 0,
-        )
+        (request,) = self._requests(index, index + 1)
+        return request
+
+    def _requests(self, start: int, end: int) -> Iterator[Request]:
+        """The requests of some positions; columns become integers together."""
+        prompts = self.prompt_tokens[start:end].tolist()
+        outputs = self.output_tokens[start:end].tolist()
+        times = self.arrival_ns
+        arrivals = [0] * len(prompts) if times is None else times[start:end].tolist()
+        rows = zip(arrivals, prompts, outputs, strict=True)
+        for index, (arrival_ns, prompt_tokens, output_tokens) in enumerate(rows, start):
+            yield Request(
+                index,
+                arrival_ns,
+                prompt_tokens,
+                output_tokens,
+                tenant=self.tenants[index] if self.tenants else "",
+                text=self._text(index) if self.prefixes else (),
+                priority=self.priorities[index] if self.priorities else 0,
+            )
 
     def _text(self, index: int) -> tuple[tuple[int, int], ...]:
         """The prefix blocks of a request as segments; the last may be cut by the prompt's end."""

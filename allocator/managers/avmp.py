@@ -11,10 +11,9 @@ from allocator.interface import NO_TERMS, Migration, OutOfMemoryError, Terms
 from allocator.mapped_pool import Extent, MappedPool
 from allocator.pool_names import POOL_NAMES
 from allocator.rebalance.ahead import Ahead
-from allocator.rebalance.on_failure import OnFailure
+from allocator.rebalance.composed import composed_policy
 from allocator.rebalance.policy import Shortage
-from allocator.rebalance.predictive import Predictive
-from allocator.rebalance.restraints import Direction, Hysteresis
+from allocator.rebalance.restraints import Direction
 from allocator.row_pool import Placement
 from allocator.spec import CacheKind, Granularity, ceil_div
 from allocator.split import SplitManager
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from allocator.backing import Backing
     from allocator.pool import Pool
-    from allocator.rebalance.policy import RebalancePolicy
+    from allocator.register import Register
     from allocator.spec import CacheSpec
 
 UNITS_PER_BUDGET = 256
@@ -129,7 +128,9 @@ class AvmpManager(SplitManager):
         self._options = options
         self._moves = options.trigger is not Trigger.OFF and len(spec.kinds()) > 1
         self._unit_granules = options.unit_granules(backing.num_granules)
-        self._policy = _policy(spec, self._unit_granules, options)
+        batch_units = ceil_div(options.batch, self._unit_granules)
+        predicts = options.trigger is Trigger.PREDICTIVE
+        self._policy = composed_policy(spec, batch_units, options.hysteresis, predicts=predicts)
         self._ahead = Ahead()
         self._migrations: list[Migration] = []
         self._num_operations = 0
@@ -176,11 +177,10 @@ class AvmpManager(SplitManager):
         wanted = self._admission.pages_by_pool(admitted, 2) if admitted else [0, 0]
         wanted[0] += len(self._held) * self._pages_per_block[0]
         for recipient in (0, 1):
-            if self._options.direction.allows(recipient):
-                donor = self._pools[1 - recipient]
-                sparable = donor.sparable_units(wanted[1 - recipient])
-                ready = min(donor.num_units_free_at_end, sparable)
-                self._migrate(recipient, min(ready, self._missing_units(recipient, wanted)))
+            missing = self._missing_units(recipient, wanted)
+            if missing:
+                sparable = self._sparable_units(1 - recipient, wanted)
+                self._migrate(recipient, self._ready_units(1 - recipient, min(missing, sparable)))
 
     def take_migrations(self) -> list[Migration]:
         """See `CacheManager.take_migrations`."""
@@ -208,12 +208,20 @@ class AvmpManager(SplitManager):
             pool.gain(count)
         return pools, self._numbers()
 
+    def _new_register(self) -> Register:
+        """Where pages are not taken low, nothing is known of their places without a look."""
+        low = self._options.placement is Placement.LOW
+        return super()._new_register() if low else self._plain_register()
+
+    def _num_pages(self, number: int) -> int:
+        return self._pools[number].mapped_pages if self._moves else super()._num_pages(number)
+
     def _mapped_pool(self, kind: CacheKind, extent: Extent) -> MappedPool:
         size, placement = self._page_bytes(kind), self._options.placement
         return MappedPool(POOL_NAMES[kind], size, self.backing, extent, placement)
 
     def _make_room(self, by_pool: list[int]) -> None:
-        short = [i for i, pool in enumerate(self._pools) if by_pool[i] > pool.num_free]
+        short = [i for i, free in enumerate(self._frees()) if by_pool[i] > free]
         if not self._moves or len(short) > 1:  # neither pool has a unit to give
             super()._make_room(by_pool)
         shortage = self._shortage(short[0], by_pool)
@@ -225,24 +233,33 @@ class AvmpManager(SplitManager):
     def _migrate(self, recipient: int, units: int) -> None:
         if not units:
             return
-        donor = 1 - recipient
-        for source, target in self._pools[donor].lose(units):
-            self._table.move(donor, source, target)
-        self._pools[recipient].gain(units)
+        self._take_units(1 - recipient, units)
+        self._pools[recipient].map_units(units)
+        self._register.resize(recipient, self._num_pages(recipient))
         num_bytes = units * self._unit_granules * self.backing.granule_bytes
-        self._migrations.append(Migration(donor, recipient, num_bytes))
+        self._migrations.append(Migration(1 - recipient, recipient, num_bytes))
+
+    def _take_units(self, donor: int, units: int) -> None:
+        """Unmap a pool's last units; live pages there are copied down first."""
+        pool = self._pools[donor]
+        if pool.pages_of(pool.num_units - units) >= self._register.end_of_live(donor):
+            pool.unmap_units(units)
+            self._register.resize(donor, self._num_pages(donor))
+            return
+        self._register.settle()
+        for source, target in pool.lose(units):
+            self._table.move(donor, source, target)
 
     def _shortage(self, recipient: int, by_pool: list[int]) -> Shortage:
         pool, donor = self._pools[recipient], self._pools[1 - recipient]
-        sparable = ready = 0
-        if self._options.direction.allows(recipient):
-            sparable = donor.sparable_units(by_pool[1 - recipient])
-            ready = min(sparable, donor.num_units_free_at_end)
+        sparable = self._sparable_units(1 - recipient, by_pool)
+        if self._options.relocation is Switch.OFF:
+            sparable = self._ready_units(1 - recipient, sparable)
         return Shortage(
             recipient=recipient,
             missing_units=self._missing_units(recipient, by_pool),
-            sparable_units=sparable if self._options.relocation is Switch.ON else ready,
-            ready_units=ready,
+            sparable_units=sparable,
+            ready=lambda most: self._ready_units(1 - recipient, min(most, sparable)),
             recipient_units=pool.num_units,
             total_units=pool.num_units + donor.num_units,
             operation=self._num_operations,
@@ -250,27 +267,34 @@ class AvmpManager(SplitManager):
 
     def _missing_units(self, number: int, by_pool: Sequence[int]) -> int:
         """Units that a pool must gain to have so many pages free."""
+        pool, pages = self._pools[number], self._granted.live(number) + by_pool[number]
+        return 0 if pages <= pool.mapped_pages else pool.units_of(pages) - pool.num_units
+
+    def _sparable_units(self, number: int, by_pool: Sequence[int]) -> int:
+        """Units that a pool can and may lose and still have so many pages free."""
         pool = self._pools[number]
-        return max(0, pool.units_of(pool.num_live + by_pool[number]) - pool.num_units)
+        if not self._options.direction.allows(1 - number):
+            return 0
+        return pool.sparable_units(self._granted.live(number) + by_pool[number])
+
+    def _ready_units(self, number: int, most: int) -> int:
+        """Units, no more than asked, that a pool can lose without a copy."""
+        pool = self._pools[number]
+        ready = pool.num_units - pool.units_of(self._register.end_of_live(number))
+        if ready < most:  # as far as can be told without a look
+            self._register.settle()
+            ready = pool.num_units_free_at_end
+        return min(ready, most)
 
     def _out_of_memory(self, short: Shortage, by_pool: list[int]) -> OutOfMemoryError:
         """Say what the call could have had, and whether live pages stood in the way of more."""
-        pool, donor = self._pools[short.recipient], self._pools[1 - short.recipient]
-        most = pool.pages_of(pool.num_units + short.sparable_units) - pool.num_live
-        allowed = self._options.direction.allows(short.recipient)
-        in_theory = donor.sparable_units(by_pool[1 - short.recipient]) if allowed else 0
+        pool, live = self._pools[short.recipient], self._granted.live(short.recipient)
+        most = pool.pages_of(pool.num_units + short.sparable_units) - live
+        in_theory = self._sparable_units(1 - short.recipient, by_pool)
         return OutOfMemoryError(
             pool.name,
             by_pool[short.recipient],
-            pool.num_free,
+            pool.mapped_pages - live,
             largest=most,
             migration_blocked=short.sparable_units < short.missing_units <= in_theory,
         )
-
-
-def _policy(spec: CacheSpec, unit_granules: int, options: AvmpOptions) -> RebalancePolicy:
-    """Compose the policy: what moves, then what holds it back."""
-    policy: RebalancePolicy = OnFailure(ceil_div(options.batch, unit_granules))
-    if options.trigger is Trigger.PREDICTIVE:
-        policy = Predictive(spec)
-    return Hysteresis(policy, options.hysteresis) if options.hysteresis else policy

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from allocator.backing import Backing
-    from allocator.held import Held
     from allocator.spec import CacheGroup, CacheSpec
 
 USUAL_TOKENS = 8192
@@ -99,10 +98,10 @@ class ContiguousManager(SlabsManager):
         for pool in self._pools:
             check(pool.num_live == len(self._held), f"a sequence has no row of {pool.name}")
 
-    def grow_in_rounds(self, rounds: Sequence[Sequence[tuple[int, Held]]]) -> None:
-        """Refuse: a second row would be a second block."""
-        for _, held in rounds[0] if self._grows else ():
-            self._refuse_second_row(held.tokens, 1)
+    def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
+        """Refuse: a second row would be a second block, and whose turn it is has a full one."""
+        if self._grows:
+            self._refuse_second_row(self._row_tokens, 1)
         super().grow_in_rounds(rounds)
 
     def growth_blocks(self) -> int:
@@ -115,7 +114,7 @@ class ContiguousManager(SlabsManager):
             return
         rows = ceil_div(held_tokens + tokens, self._row_tokens) - bool(held_tokens)
         pool = self._pools[[group.kind for group in self.spec.groups].index(CacheKind.ATTENTION)]
-        free = 0 if held_tokens else min(1, pool.num_free)
+        free = 0 if held_tokens else min(1, self._num_free(self._pools.index(pool)))
         raise OutOfMemoryError(pool.name, rows, free, largest=free)
 
 

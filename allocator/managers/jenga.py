@@ -8,19 +8,20 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from allocator.apart_register import ApartRegister
 from allocator.backing import HostBacking, Place
 from allocator.integrity import check
 from allocator.interface import NO_TERMS, PoolUsage, Terms
 from allocator.owned_pool import OwnedPool
+from allocator.owned_register import OwnedRegister
 from allocator.shared_spans import MIN_SPANS, SharedSpansManager
 from allocator.span import SpanGeometry
-from allocator.spec import SLAB_ALIGNMENT_BYTES, Granularity, PageShape, align_up, ceil_div
+from allocator.spec import SLAB_ALIGNMENT_BYTES, Granularity, PageShape, align_up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from allocator.backing import Backing
-    from allocator.held import Held
     from allocator.interface import Usage
     from allocator.spec import CacheSpec
 
@@ -130,6 +131,7 @@ class JengaManager(SharedSpansManager):
     summary = "large pages, each cut into pages of one cache group at a time, gathered by sequence"
     source = "Jenga (SOSP 2025, arXiv 2503.18292), abstract read; the choice of a size is ours"
     Options = JengaOptions
+    _register: ApartRegister | OwnedRegister
 
     def __init__(self, spec: CacheSpec, backing: Backing, options: JengaOptions) -> None:
         budget_bytes = backing.num_granules * backing.granule_bytes
@@ -142,33 +144,14 @@ class JengaManager(SharedSpansManager):
 
     def admit(self, sequence: int, tokens: int, terms: Terms = NO_TERMS) -> None:
         """See `CacheManager.admit`."""
-        self._own(sequence)
-        try:
-            if sequence not in self._held and tokens >= 1:
-                self._meet(terms, tokens)  # before large pages are opened: they count for a margin
-                self._make_room(self._pages(ceil_div(tokens, self.spec.page_tokens), states=1))
-            super().admit(sequence, tokens)
-        finally:
-            self._own(None)
+        if terms is not NO_TERMS and sequence not in self._held and tokens >= 1:
+            self._meet(terms, tokens)  # before large pages are opened: they count for a margin
+        super().admit(sequence, tokens)
 
-    def _grow(self, sequence: int, held: Held, blocks: int) -> None:
-        self._own(sequence)
-        try:
-            self._make_room(self._pages(blocks, states=0))
-            super()._grow(sequence, held, blocks)
-        finally:
-            self._own(None)
-
-    def _grow_all(self, growing: Sequence[tuple[int, Held, int]]) -> None:
-        """One by one: each has large pages of its own."""
-        for sequence, held, blocks in growing:
-            self._grow(sequence, held, blocks)
-
-    def grow_in_rounds(self, rounds: Sequence[Sequence[tuple[int, Held]]]) -> None:
+    def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
         """One round after the other: large pages are opened on the way."""
-        for members in rounds:
-            self._find_room(len(members), self._growth)
-            self._grow_all([(sequence, held, 1) for sequence, held in members])
+        for seats in rounds:
+            super().grow_in_rounds([seats])
 
     def growth_blocks(self) -> int:
         """Beside free pages, a single growing group can have those of every free large page.
@@ -178,19 +161,12 @@ class JengaManager(SharedSpansManager):
         if len(self._growth.by_pool) != 1:
             return super().growth_blocks()
         ((number, each, _),) = self._growth.by_pool
-        pool = self._pools[number]
-        in_store = self._store.num_free_granules * pool.geometry.pages_per_span
-        return (pool.num_free + in_store) // each
-
-    def release(self, sequence: int) -> None:
-        """See `CacheManager.release`."""
-        super().release(sequence)
-        for pool in self._owned:
-            pool.forget(sequence)
-            pool.remove_empty_spans(pool.num_empty_spans)
+        in_store = self._room_granules() * self._pools[number].geometry.pages_per_span
+        return (self._num_free(number) + in_store) // each
 
     def place(self, handle: int) -> Place:
         """See `PooledManager.place`: in the large page that the pool has there."""
+        self._register.settle()
         number, page = self._table.page(handle)
         pool = self._owned[number]
         span, part = divmod(page, pool.geometry.pages_per_span)
@@ -200,7 +176,7 @@ class JengaManager(SharedSpansManager):
     def usage(self) -> Usage:
         """See `CacheManager.usage`; free large pages are a pool of their own."""
         usage = super().usage()
-        large = PoolUsage("large", self.large.size_bytes, self._store.num_free_granules, 0)
+        large = PoolUsage("large", self.large.size_bytes, self._room_granules(), 0)
         return replace(usage, pools=(*usage.pools, large))
 
     def check_integrity(self) -> None:
@@ -212,34 +188,29 @@ class JengaManager(SharedSpansManager):
         for pool in self._owned:
             check(not pool.num_empty_spans, f"pool {pool.name}: a large page is kept empty")
             check(pool.owner is None, f"pool {pool.name}: an owner is left over")
-            pool.check_owners(self._held)
+            pool.check_owners({held.seat for held in self._held.values()})
 
     def _build_pool(self, name: str, page_bytes: int) -> OwnedPool:
         geometry = SpanGeometry(page_bytes, self.large.size_bytes // page_bytes, 1)
         self._owned.append(OwnedPool(name, geometry, self._store))
         return self._owned[-1]
 
+    def _new_register(self) -> ApartRegister:
+        """It opens large pages; here is only seen to it that there are enough."""
+        return ApartRegister(self._plain_register(), self._owned, self._admission, self._store)
+
+    def _plain_register(self) -> OwnedRegister:
+        demands = (self._admission, self._growth)
+        return OwnedRegister(self._owned, self._table, demands, self._store)
+
+    def _num_pages(self, number: int) -> int:
+        return self._register.num_spans(number) * self._pools[number].geometry.pages_per_span
+
+    def _room_granules(self) -> int:
+        return self._register.num_free_spans
+
     def _make_room(self, by_pool: list[int]) -> None:
-        """Give pools the large pages they are short of, then those that keep owners apart."""
-        missing = self._missing_spans(by_pool)
-        self._check_room(by_pool, missing)
-        for pool, spans in zip(self._owned, missing, strict=True):
-            pool.add_spans(spans)
-        for pool, asked in zip(self._owned, by_pool, strict=True):
-            if pool.owner is not None:
-                apart = ceil_div(max(0, asked - pool.num_own), pool.geometry.pages_per_span)
-                pool.add_spans(min(apart, self._store.num_free_granules))
-
-    def _pages(self, blocks: int, states: int) -> list[int]:
-        """Pages of each pool for so many blocks of tokens, and states."""
-        return [
-            shape.pages_per_block * (states if is_state else blocks)
-            for _, shape, is_state in self._cuts
-        ]
-
-    def _own(self, sequence: int | None) -> None:
-        for pool in self._owned:
-            pool.owner = sequence
+        self._could_have(by_pool)
 
 
 def _page_sizes(spec: CacheSpec, granularity: Granularity) -> list[int]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from allocator.backing import Backing
+    from allocator.register import Register
     from allocator.spec import CacheSpec
 
 
@@ -104,6 +105,10 @@ class TwoEndedManager(ByKindManager):
         ((number, each, _),) = self._growth.by_pool
         pool = self._pools[number]
         return (pool.num_free + self._gap_bytes() // pool.page_bytes) // each
+
+    def _new_register(self) -> Register:
+        """Where the edges are depends on places."""
+        return self._plain_register()
 
     def _build(self) -> tuple[Sequence[EdgePool], tuple[int, ...]]:
         kinds = self.spec.kinds()

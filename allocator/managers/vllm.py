@@ -185,9 +185,9 @@ class VllmManager(LaidOutManager):
     def _page_bytes_by_pool(self) -> list[int]:
         return [self.plan.block_bytes]
 
-    def _margin_pages(self, pool: Pool, share: float) -> int:
+    def _margin_pages(self, number: int, share: float) -> int:
         """A watermark is a share of all blocks, the null block among them."""
-        return int(share * (pool.num_pages + 1))
+        return int(share * (self._num_pages(number) + 1))
 
     def _build(self) -> tuple[Sequence[Pool], tuple[int, ...]]:
         granules, size = self.backing.num_granules, self.plan.block_bytes

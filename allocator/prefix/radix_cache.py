@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from allocator.backing import Backing
     from allocator.cohort import Cohort
-    from allocator.held import Held
     from allocator.prefix.content import Content
     from allocator.prefix.interface import Evictions
     from allocator.prefix.radix_node import Node
@@ -87,7 +86,7 @@ class RadixCache(PrefixSharing):
         if prefix is not None:
             self._check_prefix(prefix, tokens)
         self._check_admission(tokens, terms)
-        held = self._held[sequence] = self._enter(prefix)
+        held = self._held[sequence] = self._enter(sequence, prefix)
         self._grow([(held, self._missing_blocks(held, tokens))])
         held.tokens = tokens
         self._own_tokens += tokens - held.kept_tokens
@@ -116,9 +115,9 @@ class RadixCache(PrefixSharing):
         """Blocks that running sequences can gain while nothing is evicted."""
         return self._pools.num_unused_pages
 
-    def grow_in_rounds(self, rounds: Sequence[Sequence[tuple[int, Held]]]) -> None:
-        """Give (sequence, what it holds) a block each, round by round, or raise."""
-        self._grow([(held, 1) for members in rounds for _, held in members])
+    def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
+        """Give sequences a block each, round by round, or raise."""
+        self._grow([(self._held[sequence], 1) for members in rounds for sequence in members])
 
     def count_tokens(self, tokens: int) -> None:
         """So many tokens more have room, by a cohort."""
@@ -208,9 +207,8 @@ class RadixCache(PrefixSharing):
         size = self._page_tokens
         shared = sum(node.tokens for node in held.node.path())
         check(shared == held.kept_tokens, "a sequence shares what it does not hold")
-        check(held.kept_tokens <= held.tokens <= held.room_tokens, "a token has no page")
-        check(held.room_tokens - held.tokens < size, "a page holds no token")
-        blocks = (held.room_tokens - shared) // size if self._pools.layout.has_kv else 0
+        check(held.kept_tokens <= held.tokens, "a sequence shares more than it has")
+        blocks = ceil_div(held.tokens - shared, size) if self._pools.layout.has_kv else 0
         check(sum(count for _, count in held.own_pages) == blocks, "pages do not fit the tokens")
         slots = 1 + self._marks.num_tracked if self._has_states else 0
         check(len(held.slots) == slots, "a sequence lacks a slot")
@@ -235,13 +233,14 @@ class RadixCache(PrefixSharing):
             slots += int(terms.margin * layout.num_slots)
         self._pools.check_room(blocks + int(terms.margin * layout.num_pages), slots)
 
-    def _enter(self, prefix: Prefix | None) -> RadixHeld:
+    def _enter(self, sequence: int, prefix: Prefix | None) -> RadixHeld:
         """A new sequence with what was found of its text, and slots; it has room."""
         if prefix is None or not self._keeps:
-            held = RadixHeld(None, self._tree.root)
+            held = RadixHeld(sequence, None, self._tree.root)
         else:
-            held = RadixHeld(prefix.content, self._tree.reach(prefix.content.spans(prefix.tokens)))
-            held.kept_tokens = held.computed_tokens = held.room_tokens = prefix.tokens
+            node = self._tree.reach(prefix.content.spans(prefix.tokens))
+            held = RadixHeld(sequence, prefix.content, node)
+            held.kept_tokens = held.computed_tokens = held.tokens = prefix.tokens
             held.fork_tokens = prefix.tokens + prefix.stateless_tokens
         self._tree.hold(held.node)
         self._pools.note_peak()
@@ -251,18 +250,16 @@ class RadixCache(PrefixSharing):
                 self._pools.copy_state(held.node.state, held.slots[0])
         return held
 
-    def _missing_blocks(self, held: Held, tokens: int) -> int:
-        return ceil_div(tokens - held.room_tokens, self._page_tokens)
+    def _missing_blocks(self, held: RadixHeld, tokens: int) -> int:
+        return ceil_div(tokens, self._page_tokens) - ceil_div(held.tokens, self._page_tokens)
 
-    def _grow(self, growing: Sequence[tuple[Held, int]]) -> None:
+    def _grow(self, growing: Sequence[tuple[RadixHeld, int]]) -> None:
         """Give (what a sequence holds, blocks) their blocks, in order, or raise."""
         total = sum(blocks for _, blocks in growing)
         self._pools.check_room(total)
         if self._pools.layout.has_kv:
-            shares = [(held.entries[0], blocks) for held, blocks in growing]
+            shares = [(held.own_pages, blocks) for held, blocks in growing]
             deal_runs(self._pools.take_pages(total), shares)
-        for held, blocks in growing:
-            held.room_tokens += blocks * self._page_tokens
 
     def _is_worth(self, held: RadixHeld, end: int) -> bool:
         """Whether keeping a text up to there adds to what is kept; a state needs whole pages."""

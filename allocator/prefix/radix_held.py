@@ -21,25 +21,27 @@ class RadixHeld(Held):
         kept_tokens: Tokens at the end of the node; those after them have pages of its own.
         computed_tokens: Tokens computed when its last chunk ended.
         fork_tokens: Tokens up to which its text had KV in the tree, but no state, when it entered.
+        own_pages: Pages of the tokens after those it shares, in order.
         slots: Slots of states: its own, then those of tracked states.
     """
 
-    __slots__ = ("computed_tokens", "content", "fork_tokens", "kept_tokens", "node", "slots")
+    __slots__ = (
+        "computed_tokens",
+        "content",
+        "fork_tokens",
+        "kept_tokens",
+        "node",
+        "own_pages",
+        "slots",
+    )
 
-    def __init__(self, content: Content | None, node: Node) -> None:
-        super().__init__(num_groups=1)
+    def __init__(self, sequence: int, content: Content | None, node: Node) -> None:
+        """Nothing yet; its own number is its seat."""
+        super().__init__(sequence, 0)
         self.content = content
         self.node = node
         self.kept_tokens = 0
         self.computed_tokens = 0
         self.fork_tokens = 0
+        self.own_pages: list[Run] = []
         self.slots: list[int] = []
-
-    @property
-    def own_pages(self) -> list[Run]:
-        """Pages of the tokens after those it shares, in order."""
-        return self.entries[0]
-
-    @own_pages.setter
-    def own_pages(self, runs: list[Run]) -> None:
-        self.entries[0] = runs

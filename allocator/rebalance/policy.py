@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +17,8 @@ class Shortage:
         recipient: Number of the pool that is short, KV (0) or state (1).
         missing_units: Units it must gain for the call that would fail.
         sparable_units: Units that the other pool can give and still serve the same call.
-        ready_units: Units of those that can go without copying a live page.
+        ready: Tells how many of those, no more than it is asked for, can go without copying a live
+            page; that may take a look at every page, so it is asked only if it matters.
         recipient_units: Units that the pool holds beyond its base.
         total_units: Units that both pools hold.
         operation: Admissions and releases so far: the clock of the allocator.
@@ -23,7 +27,7 @@ class Shortage:
     recipient: int
     missing_units: int
     sparable_units: int
-    ready_units: int
+    ready: Callable[[int], int]
     recipient_units: int
     total_units: int
     operation: int
@@ -36,7 +40,9 @@ class Shortage:
         """
         if self.missing_units > self.sparable_units:
             return 0
-        return max(self.missing_units, min(self.ready_units, wanted_units))
+        if wanted_units <= self.missing_units:
+            return self.missing_units
+        return max(self.missing_units, self.ready(wanted_units))
 
 
 class RebalancePolicy(Protocol):

@@ -76,6 +76,21 @@ class Config:
             raise self.fault(key, f"must be a whole number from {least} on, not {_shown(value)}")
         return value
 
+    def number(self, *keys: str, default: float) -> float:
+        """A number above 0 under the first of some keys that is there.
+
+        Raises:
+            UserError: It is no number, or not above 0.
+        """
+        key = self.first(*keys)
+        if key is None:
+            return default
+        value = self.values[key]
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not 0 < value < float("inf"):
+            raise self.fault(key, f"must be a number above 0, not {_shown(value)}")
+        return float(value)
+
     def flag(self, key: str, *, default: bool = False) -> bool:
         """True or false; raise `UserError` if it is something else."""
         value = self.values.get(key)

@@ -95,6 +95,19 @@ def grouped_attention(config: Config, layers: int, **features: bool) -> tuple[At
     return (Attention(layers, heads, kv_heads, head_dim, **features),)
 
 
+def rotated(config: Config, attention: tuple[Attention, ...]) -> tuple[Attention, ...]:
+    """The same attention with positions rotated as the config says: how many dims, and how fast."""
+    rope = config.part("rope_parameters") or config.part("rope_scaling") or config
+    theta = rope.number("rope_theta", default=config.number("rope_theta", default=10_000.0))
+    share = rope.number(
+        "partial_rotary_factor", default=config.number("partial_rotary_factor", default=1.0)
+    )
+    return tuple(
+        replace(kind, rotary_dims=int(kind.head_dim * share), rotary_theta=theta)
+        for kind in attention
+    )
+
+
 def with_windows(attention: Attention, sliding_layers: int, window: int) -> tuple[Attention, ...]:
     """Some layers of an attention made to look at the last `window` tokens only."""
     full = attention.layers - sliding_layers

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from scenarios.report.quantity import BYTES, DURATIONS, MISSING, SECONDS, figure_at, quantity
 from sim.preemptions.recompute import Recompute
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from scenarios.result import ReplayResult
 
@@ -22,8 +21,8 @@ PROVENANCE = (
 )
 
 
-def facts_html(result: ReplayResult) -> str:
-    """What was run, as the entries of a definition list."""
+def facts_of(result: ReplayResult) -> list[tuple[str, str]]:
+    """What was run, as (name, text)."""
     facts = result.facts
     entries = [
         ("requests", _text(facts, "requests") + _dropped(facts)),
@@ -37,7 +36,7 @@ def facts_html(result: ReplayResult) -> str:
     ]
     if facts.get("preemption", Recompute.name) != Recompute.name:
         entries.append(("preemption", _text(facts, "preemption")))
-    return _entries_html(entries)
+    return entries
 
 
 def _replicas(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -48,21 +47,15 @@ def _replicas(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [("replicas", router), ("devices", _text(facts, "devices"))]
 
 
-def provenance_html(result: ReplayResult) -> str:
-    """Versions and digests, as the entries of a definition list."""
+def provenance_of(result: ReplayResult) -> list[tuple[str, str]]:
+    """Versions and digests, as (name, text)."""
     facts = result.facts
     entries = [(label, str(facts[key])) for label, key in PROVENANCE if facts.get(key) is not None]
     entries.append(("wall time", quantity(figure_at(facts, "wall_seconds"), DURATIONS)))
     for run in result.runs:
         digest = str(run.metrics.get("event_log_sha256") or MISSING)
         entries.append((f"event log of {run.allocator}, SHA-256", digest))
-    return _entries_html(entries)
-
-
-def _entries_html(entries: Iterable[tuple[str, str]]) -> str:
-    return "\n".join(
-        f"<div><dt>{escape(label)}</dt><dd>{escape(text)}</dd></div>" for label, text in entries
-    )
+    return entries
 
 
 def _text(facts: Mapping[str, Any], key: str) -> str:

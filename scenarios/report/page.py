@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from html import escape
-from importlib.resources import files
-from string import Template
 from typing import TYPE_CHECKING
 
-from plotly.offline import get_plotlyjs
-
 from scenarios.report.axes import TimeAxis
-from scenarios.report.header import facts_html, provenance_html
+from scenarios.report.document import NO_SCRIPT, Document, Section, document_html
+from scenarios.report.header import facts_of, provenance_of
 from scenarios.report.load_charts import TPOT, TTFT, latency_row, queue_row
 from scenarios.report.matrix import matrix_html
 from scenarios.report.memory_charts import occupancy_row, waste_row
@@ -31,6 +27,13 @@ if TYPE_CHECKING:
     from scenarios.report.chart_row import ChartRow
     from scenarios.result import ReplayResult, RunResult
 
+CHARTS_HINT = (
+    '<p class="hint">One column an allocator; the axes of a row are the same in every column. With'
+    " a mouse, drag across a chart to zoom all charts of that axis, and double-click to reset. Long"
+    " series keep the lowest and highest sample of every stretch, so they look busier than they are"
+    " on average.</p>\n"
+)
+
 
 def write_report(result: ReplayResult, path: Path) -> None:
     """Write the report of a replay as one HTML file that needs no network.
@@ -44,23 +47,25 @@ def write_report(result: ReplayResult, path: Path) -> None:
 
 def report_html(result: ReplayResult) -> str:
     """The report as text."""
-    trace = str(result.facts.get("trace") or "replay")
     runs = [replace(run, log=as_one(run.log)) for run in result.runs]
     rows = chart_rows(runs)
-    return Template(_part("page.html")).substitute(
-        title=escape(f"{trace} - Twinpool replay"),
-        style=_part("page.css"),
-        trace=escape(trace),
-        facts=facts_html(result),
-        reading=_reading_html(runs),
-        table=table_html(runs),
-        tenants=tenants_html(runs),
-        replicas=replicas_html(runs),
-        charts=matrix_html(rows, [run.allocator for run in runs]),
-        provenance=provenance_html(result),
-        chart_data=_script_json([figure for row in rows for figure in row.figures]),
-        plotly=get_plotlyjs(),
-        script=_part("page.js"),
+    charts = CHARTS_HINT + NO_SCRIPT + matrix_html(rows, [run.allocator for run in runs])
+    sections = [
+        Section("reading", "Reading", _reading_html(runs)),
+        Section("figures", "Figures", table_html(runs)),
+        Section("tenants", "Tenants", tenants_html(runs)),
+        Section("replicas", "Replicas", replicas_html(runs)),
+        Section("charts", "Charts", charts),
+    ]
+    return document_html(
+        Document(
+            "Twinpool replay",
+            str(result.facts.get("trace") or "replay"),
+            facts_of(result),
+            [section for section in sections if section.html],
+            [figure for row in rows for figure in row.figures],
+            provenance_of(result),
+        )
     )
 
 
@@ -92,12 +97,3 @@ def _marked(text: str, names: re.Pattern[str]) -> str:
     """A sentence with the names in it set apart; splitting leaves them at the odd places."""
     parts = [escape(part) for part in names.split(text)]
     return "".join(f"<b>{part}</b>" if i % 2 else part for i, part in enumerate(parts))
-
-
-def _script_json(value: object) -> str:
-    """JSON that cannot end the script element it stands in."""
-    return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-
-
-def _part(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")

@@ -43,12 +43,11 @@ def replicas_html(runs: Sequence[RunResult]) -> str:
     heads = "".join(f'<th scope="col">{escape(name)}</th>' for name, _ in COLUMNS)
     bodies = "\n".join(_run_html(run) for run in several)
     return (
-        '<section aria-labelledby="replicas">\n<h2 id="replicas">Replicas</h2>\n'
         '<div class="scroller" role="region" tabindex="0" aria-label="Figures, one row a replica">'
         "\n<table>\n<caption><span>Rates are taken over the whole run; means over its samples."
         "</span></caption>\n"
         f'<thead><tr><th scope="col">Replica</th>{heads}</tr></thead>\n{bodies}\n'
-        "</table>\n</div>\n</section>"
+        "</table>\n</div>"
     )
 
 

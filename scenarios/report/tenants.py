@@ -41,12 +41,11 @@ def tenants_html(runs: Sequence[RunResult]) -> str:
     heads = "".join(f'<th scope="col">{escape(label)}</th>' for label, _, _ in COLUMNS)
     bodies = "\n".join(map(_group_html, shared))
     return (
-        '<section aria-labelledby="tenants">\n<h2 id="tenants">Tenants</h2>\n'
         '<div class="scroller" role="region" tabindex="0" aria-label="Figures by tenant">\n'
         "<table>\n<caption><span>Shares are of the prompt and output tokens served until the"
         " first tenant has nothing left to come or to be served.</span></caption>\n"
         f'<thead><tr><th scope="col">Tenant</th>{heads}</tr></thead>\n{bodies}\n'
-        "</table>\n</div>\n</section>"
+        "</table>\n</div>"
     )
 
 

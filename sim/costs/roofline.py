@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 NS_PER_S = 1_000_000_000
 
+CLEARLY = 1e-9
+"""Relative distance beyond which no rounding turns a comparison of two durations round."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelCosts:
@@ -102,13 +105,21 @@ class RooflineExecutor:
     def __init__(self, model: ModelCosts, device: DeviceCosts) -> None:
         self._model = model
         self._device = device
+        self._flops_per_token = model.dense_flops_per_token + model.expert_flops_per_token
+        bytes_s = model.kv_bytes_per_token / device.bytes_per_s
+        flops_s = model.attention_flops_per_pair / device.flops_per_s
+        self._decodes_wait_for_memory = bytes_s > flops_s * (1 + CLEARLY)
 
     def execute(self, plan: StepPlan) -> int:
         """Nanoseconds of a step; see `sim.step.StepExecutor`."""
+        compute_ns = self._compute_ns(plan)
         device = self._device
-        beside_ns = device.remap_beside.duration_ns(plan.maps_beside, plan.unmaps_beside)
-        before_ns = device.remap.duration_ns(plan.maps, plan.unmaps)
-        return max(1, round(before_ns + max(self._compute_ns(plan), beside_ns)))
+        if plan.maps_beside or plan.unmaps_beside:
+            beside_ns = device.remap_beside.duration_ns(plan.maps_beside, plan.unmaps_beside)
+            compute_ns = max(compute_ns, beside_ns)
+        if plan.maps or plan.unmaps:
+            compute_ns = device.remap.duration_ns(plan.maps, plan.unmaps) + compute_ns
+        return max(1, round(compute_ns))
 
     def price_repeats(self, plan: StepPlan, repeats: int) -> NDArray[np.int64]:
         """Nanoseconds of the steps that follow; see `sim.step.StepPricer`.
@@ -117,33 +128,43 @@ class RooflineExecutor:
         order, so that every rounding is the same; what they add as 0.0 is left out.
         """
         device, model, num_decodes = self._device, self._model, len(plan.decodes)
-        growth = np.arange(1, repeats + 1, dtype=np.int64)
-        read = plan.decode_context_tokens + num_decodes * growth
-        bytes_s = read * model.kv_bytes_per_token / device.bytes_per_s
-        flops_s = read * model.attention_flops_per_pair / device.flops_per_s
-        attention_ns = np.maximum(bytes_s, flops_s) * NS_PER_S
-        fixed_ns = device.step_overhead_ns + self._weights_ns(num_decodes)
-        compute_ns = fixed_ns + attention_ns + self._state_ns(plan, num_decodes)
-        steps_ns: NDArray[np.int64] = np.maximum(1, np.rint(compute_ns).astype(np.int64))
-        return steps_ns
+        first = plan.decode_context_tokens + num_decodes
+        read = np.arange(first, first + num_decodes * repeats, num_decodes, dtype=np.int64)
+        attention_s = read * model.kv_bytes_per_token / device.bytes_per_s
+        if not self._decodes_wait_for_memory:
+            flops_s = read * model.attention_flops_per_pair / device.flops_per_s
+            np.maximum(attention_s, flops_s, out=attention_s)
+        steps_ns = attention_s
+        steps_ns *= NS_PER_S
+        steps_ns += device.step_overhead_ns + self._weights_ns(num_decodes)
+        steps_ns += self._state_ns(num_decodes, num_decodes)
+        np.rint(steps_ns, out=steps_ns)
+        whole_ns: NDArray[np.int64] = np.maximum(steps_ns, 1.0, out=steps_ns).astype(np.int64)
+        return whole_ns
 
     def _compute_ns(self, plan: StepPlan) -> float:
-        num_tokens = len(plan.decodes) + sum(chunk.tokens for chunk in plan.chunks)
+        num_tokens = num_decodes = len(plan.decodes)
+        pairs = read = plan.decode_context_tokens
+        for chunk in plan.chunks:
+            num_tokens += chunk.tokens
+            read += chunk.context_tokens + chunk.tokens
+            pairs += causal_pairs(chunk)
+        waiting_ns = self._device.step_overhead_ns
+        if plan.copies:
+            waiting_ns += self._copies_ns(plan)
         return (
-            self._device.step_overhead_ns
-            + self._copies_ns(plan)
+            waiting_ns
             + self._weights_ns(num_tokens)
-            + self._attention_ns(plan)
-            + self._state_ns(plan, num_tokens)
+            + self._attention_ns(read, pairs)
+            + self._state_ns(num_decodes + len(plan.chunks), num_tokens)
         )
 
     def _weights_ns(self, num_tokens: int) -> float:
         model = self._model
         num_bytes = model.dense_bytes
-        flops = (model.dense_flops_per_token + model.expert_flops_per_token) * num_tokens
         if model.num_experts:
             num_bytes += model.expert_bytes * self._touched_experts(num_tokens)
-        return self._roofline_ns(num_bytes, flops)
+        return self._roofline_ns(num_bytes, self._flops_per_token * num_tokens)
 
     def _touched_experts(self, num_tokens: int) -> float:
         """Expected share of experts that some token uses, routing taken as uniform.
@@ -154,16 +175,13 @@ class RooflineExecutor:
         missed = 1.0 - model.experts_per_token / model.num_experts
         return 1.0 - _power(missed, num_tokens)
 
-    def _attention_ns(self, plan: StepPlan) -> float:
-        pairs = plan.decode_context_tokens + sum(map(causal_pairs, plan.chunks))
-        read = plan.decode_context_tokens
-        read += sum(chunk.context_tokens + chunk.tokens for chunk in plan.chunks)
+    def _attention_ns(self, read: int, pairs: int) -> float:
+        """Tokens whose KV is read, and (token, attended token) pairs."""
         model = self._model
         num_bytes = read * model.kv_bytes_per_token
         return self._roofline_ns(num_bytes, pairs * model.attention_flops_per_pair)
 
-    def _state_ns(self, plan: StepPlan, num_tokens: int) -> float:
-        num_sequences = len(plan.decodes) + len(plan.chunks)
+    def _state_ns(self, num_sequences: int, num_tokens: int) -> float:
         model = self._model
         num_bytes = 2 * num_sequences * model.state_bytes
         return self._roofline_ns(num_bytes, num_tokens * model.state_flops_per_token)

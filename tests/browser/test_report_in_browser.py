@@ -9,6 +9,9 @@ import pytest
 from allocator.backing import HostBacking
 from allocator.registry import known_managers
 from allocator.spec import CacheGroup, CacheKind, CacheSpec
+from scenarios.capacity.answer import to_json
+from scenarios.capacity.page import capacity_html
+from scenarios.capacity.run import CapacityAsk, capacity
 from scenarios.compare.comparison import CompareOptions, compare
 from scenarios.compare.folder import write_comparison
 from scenarios.compare.occupancy import OccupancyInput
@@ -167,4 +170,19 @@ def test_the_page_of_a_comparison_draws_too(browser: "Browser", tmp_path: Path, 
     browser.open(tmp_path / "compare.html", width)
     browser.wait_for(IS_DRAWN)
     assert browser.value_of("document.querySelectorAll('.chart .main-svg').length") >= 7
+    assert browser.complaints == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_of_a_capacity_draws_too(browser: "Browser", tmp_path: Path, width: int) -> None:
+    settings = {"mamba_cache_mode": "align"}
+    compared = ("sglang", "avmp")
+    ask = CapacityAsk("qwen3.5-9b", device="h200", settings=settings, compare=compared)
+    result = capacity(ask)
+    page = tmp_path / "capacity.html"
+    page.write_text(capacity_html(result, to_json(result)))
+    browser.open(page, width)
+    browser.wait_for(IS_DRAWN)
+    assert browser.value_of("document.querySelectorAll('.chart .main-svg').length") >= 2
+    assert browser.value_of("document.documentElement.scrollWidth") <= width
     assert browser.complaints == []

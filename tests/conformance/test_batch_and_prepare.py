@@ -174,6 +174,7 @@ def test_preparing_moves_no_live_page(paged_manager: PooledManager, new_churn: t
     manager, churn = paged_manager, new_churn(paged_manager)
     for number in range(40):
         churn.run(5)
+        manager.check_integrity()  # looks at every page
         before = sorted(manager._table.live_pages())  # noqa: SLF001 - no caller needs to know
         names = tables(manager, list(churn.tokens))
         manager.prepare(number % 3 * 20)

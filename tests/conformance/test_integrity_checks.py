@@ -39,7 +39,7 @@ def test_a_damaged_backing_is_noticed_by_every_manager(
 
 def _runs(manager: Any) -> Any:  # noqa: ANN401 - private structures have no public type
     """The entries that the first sequence holds in the first group, as runs."""
-    return _held(manager).entries[0]
+    return manager._register.entries(_held(manager).seat)[0]
 
 
 def _held(manager: Any) -> Any:  # noqa: ANN401 - as above
@@ -118,19 +118,25 @@ MANAGER_DAMAGE: dict[str, Callable[[Any], object]] = {
     "a run is one page short": lambda manager: _change_a_run(manager, count=-1),
     "a run is one page long": lambda manager: _change_a_run(manager, count=1),
     "a run is one page on": lambda manager: _change_a_run(manager, first=1),
-    "a sequence holds what another does": lambda manager: setattr(
-        _held(manager), "entries", manager._held[1].entries
+    "a sequence holds what another does": lambda manager: _runs(manager).__setitem__(
+        slice(None), manager._register.entries(manager._held[1].seat)[0]
     ),
+    "two sequences have one seat": lambda manager: setattr(
+        _held(manager), "seat", manager._held[1].seat
+    ),
+    "a seat is lost": lambda manager: manager._free_seats.append(7),
     "a live entry is called free": lambda manager: _flip_an_entry(manager, is_live=1),
     "a free entry is called live": lambda manager: _flip_an_entry(manager, is_live=0),
     "a sequence has a token too many": lambda manager: setattr(_held(manager), "tokens", 10**6),
     "a sequence has no token": lambda manager: setattr(_held(manager), "tokens", 0),
     "a sequence has a page too many": lambda manager: setattr(
-        _held(manager), "room_tokens", _held(manager).room_tokens + manager.spec.page_tokens
+        _held(manager), "tokens", _held(manager).tokens - manager.spec.page_tokens
     ),
-    "tokens are miscounted": lambda manager: setattr(manager, "_live_tokens", 1),
-    "granted bytes are miscounted": lambda manager: setattr(manager, "_granted_bytes", 1),
-    "the peak is forgotten": lambda manager: setattr(manager, "_peak_granted_bytes", 0),
+    "tokens are miscounted": lambda manager: setattr(manager._granted, "tokens", 1),
+    "granted blocks are miscounted": lambda manager: setattr(
+        manager._granted, "blocks", manager._granted.blocks + 1
+    ),
+    "the peak is forgotten": lambda manager: setattr(manager._granted, "peak_bytes", 0),
 }
 
 
@@ -161,6 +167,7 @@ def test_pools_that_contradict_their_manager_are_noticed(
 ) -> None:
     paged_manager.admit(0, 3)
     paged_manager.admit(1, 6)
+    paged_manager.check_integrity()
     damage(paged_manager)
     with pytest.raises(AssertionError):
         paged_manager.check_integrity()

@@ -25,6 +25,7 @@ from allocator.backing import HostBacking
 from allocator.interface import OutOfMemoryError
 from allocator.pooled import PooledManager
 from allocator.prefix.interface import PrefixSharing
+from allocator.prefix.radix_cache import RadixCache
 from allocator.spec import CacheKind
 
 if TYPE_CHECKING:
@@ -48,6 +49,13 @@ def grants(manager: CacheManager, sequences: list[int], tokens: int) -> bool:
     except OutOfMemoryError:
         return False
     return True
+
+
+def page_table_of(manager: CacheManager) -> PageTable:
+    """Every design has one; that of a radix tree lies with its pools."""
+    owner: Any = manager._pools if isinstance(manager, RadixCache) else manager  # noqa: SLF001
+    table: PageTable = owner._table  # noqa: SLF001
+    return table
 
 
 class OnlyBooks(pickle.Pickler):
@@ -89,7 +97,7 @@ class ManagerMachine(RuleBasedStateMachine):
 
     def places(self) -> dict[int, tuple[int, int]]:
         """Pool and page that each live handle names."""
-        table: PageTable = self.manager._table  # type: ignore[attr-defined]  # noqa: SLF001
+        table = page_table_of(self.manager)
         return {h: table.page(h) for sequence in self.tokens for h in self.handles(sequence)}
 
     def sizes(self, manager: CacheManager) -> tuple[object, ...]:

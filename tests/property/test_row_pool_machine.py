@@ -185,7 +185,7 @@ class MappedMachine(Taking):
 
     @rule(kept=st.integers(0, 10))
     def ask_what_can_go(self, kept: int) -> None:
-        needed = self.num_needed(len(self.live) + kept)
+        needed = self.num_needed(kept)
         assert self.pool.sparable_units(kept) == max(0, self.units - needed)
         last = max(self.live, default=-1)
         assert self.pool.num_units_free_at_end == self.units - self.num_needed(last + 1)

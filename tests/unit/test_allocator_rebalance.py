@@ -11,7 +11,7 @@ def shortage(missing: int, *, sparable: int, ready: int) -> Shortage:
         recipient=0,
         missing_units=missing,
         sparable_units=sparable,
-        ready_units=ready,
+        ready=lambda most: min(most, ready),
         recipient_units=5,
         total_units=25,
         operation=0,

@@ -27,7 +27,7 @@ def shortage(
         recipient=recipient,
         missing_units=1,
         sparable_units=60,
-        ready_units=50,
+        ready=lambda most: min(most, 50),
         recipient_units=recipient_units,
         total_units=total_units,
         operation=operation,
@@ -75,7 +75,7 @@ def test_hysteresis_moves_a_batch_back_only_after_so_many_operations() -> None:
 def test_hysteresis_does_not_count_a_move_that_did_not_take_place() -> None:
     policy = Hysteresis(OnFailure(8), operations=10)
     assert policy.on_shortage(shortage(recipient=0, operation=5)) == 8
-    refused = Shortage(1, 61, 60, 50, 10, 100, operation=6)
+    refused = Shortage(1, 61, 60, lambda most: min(most, 50), 10, 100, operation=6)
     assert policy.on_shortage(refused) == 0
     assert policy.on_shortage(shortage(recipient=0, operation=7)) == 8
 

@@ -14,10 +14,10 @@ SPEC = CacheSpec(
     (CacheGroup("kv", CacheKind.ATTENTION, 1, 16), CacheGroup("ssm", CacheKind.STATE, 1, 64)), 4
 )
 DAMAGE: dict[str, Callable[[Any], object]] = {
-    "twice": lambda cohort: cohort._due[next(iter(cohort._due))].append((9, 0, None)),
+    "twice": lambda cohort: (cohort._due[2].ranks.append(9), cohort._due[2].seats.append(9)),
     "turn is not": lambda cohort: cohort._due.update({0: cohort._due.pop(3)}),
     "gone": lambda cohort: cohort._held.pop(1),
-    "order": lambda cohort: cohort._due[2].reverse(),
+    "order": lambda cohort: (cohort._due[2].ranks.reverse(), cohort._due[2].seats.reverse()),
 }
 
 

@@ -20,6 +20,7 @@ LLAMA = {
     "num_attention_heads": 32,
     "num_key_value_heads": 8,
     "vocab_size": 128256,
+    "rope_theta": 500000.0,
     "torch_dtype": "bfloat16",
 }
 NEMOTRON = {
@@ -155,6 +156,8 @@ def test_latent_attention_keeps_one_vector_for_all_heads(read: Any) -> None:  # 
         ({"model_type": None}, "unknown architecture"),
         ({"torch_dtype": "int3"}, "torch_dtype is 'int3': use one of bfloat16"),
         ({"tie_word_embeddings": 1}, "tie_word_embeddings must be true or false"),
+        ({"rope_theta": "fast"}, "rope_theta must be a number above 0"),
+        ({"rope_theta": float("nan")}, "rope_theta must be a number above 0"),
     ],
 )
 def test_faults_of_a_plain_model_name_the_field(

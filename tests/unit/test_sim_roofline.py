@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sim.costs.constant import ConstantExecutor
 from sim.costs.roofline import DeviceCosts, ModelCosts, RemapCosts, RooflineExecutor, _power
@@ -165,3 +167,25 @@ def test_a_constant_step_ignores_its_plan() -> None:
 @pytest.mark.parametrize("exponent", [0, 1, 2, 7, 64, 1000])
 def test_the_portable_power_is_a_power(exponent: int) -> None:
     assert _power(0.9375, exponent) == pytest.approx(0.9375**exponent, rel=1e-12)
+
+
+@given(
+    kv_bytes=st.sampled_from([0.0, 7, 65_536, 1e5 / 3]),
+    flops=st.sampled_from([0.0, 7, 1e6 / 3]),
+    decodes=st.integers(1, 300),
+    context=st.integers(0, 10**7),
+    experts=st.booleans(),
+)
+def test_repeats_cost_what_each_step_costs(
+    *, kv_bytes: float, flops: float, decodes: int, context: int, experts: bool
+) -> None:
+    """To the nanosecond, though the one adds numbers and the other arrays."""
+    model = replace(NOTHING, kv_bytes_per_token=kv_bytes, attention_flops_per_pair=flops)
+    if experts:
+        model = replace(model, num_experts=7, experts_per_token=2, expert_bytes=1e8)
+    executor = RooflineExecutor(model, replace(DEVICE, step_overhead_ns=0.37))
+    plan = StepPlan(decodes=[sequence()] * decodes, decode_context_tokens=context)
+    prices = executor.price_repeats(plan, 9).tolist()
+    for price in prices:
+        plan.decode_context_tokens += decodes
+        assert price == executor.execute(plan)

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from scenarios.hf_config.family import FULL, LINEAR, Family, Parts, grouped_attention, layer_kinds
+from scenarios.hf_config.family import (
+    FULL,
+    LINEAR,
+    Family,
+    Parts,
+    grouped_attention,
+    layer_kinds,
+    rotated,
+)
 from scenarios.hf_config.mamba2 import mamba2_layers
 from scenarios.layers.feed_forward import Mlp
 
@@ -23,8 +32,10 @@ class Bamba(Family):
         layers = config.count("num_hidden_layers")
         kinds = layer_kinds(config, "layer_types", (FULL, LINEAR))
         attention = kinds.count(FULL) if kinds else _listed(config, layers)
+        # Checkpoints that do not say so rotate half of each head, as the class does.
+        halved = replace(config, values={"partial_rotary_factor": 0.5, **config.values})
         return Parts(
-            attention=grouped_attention(config, attention),
+            attention=rotated(halved, grouped_attention(config, attention)),
             state=mamba2_layers(config, layers - attention),
             mlp=Mlp(layers, config.count("intermediate_size"), gated=True),
         )

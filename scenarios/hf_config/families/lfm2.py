@@ -47,11 +47,7 @@ def _width(config: Config) -> int:
     if not config.flag("block_auto_adjust_ff_dim", default=True):
         return width
     width = 2 * width // 3
-    factor = config.values.get("block_ffn_dim_multiplier", 1.0)
-    if factor is not None:
-        if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0 < factor < 100:  # noqa: PLR2004 - any larger is a mistake
-            raise config.fault("block_ffn_dim_multiplier", "must be a number above 0")
-        width = int(factor * width)
+    width = int(config.number("block_ffn_dim_multiplier", default=1.0) * width)
     multiple = config.count("block_multiple_of", default=256)
     return multiple * ceil_div(width, multiple)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scenarios.hf_config.family import Family, Parts, grouped_attention, with_windows
+from scenarios.hf_config.family import Family, Parts, grouped_attention, rotated, with_windows
 from scenarios.hf_config.qwen_moe import qwen_experts
 from scenarios.layers.feed_forward import Mlp
 
@@ -22,13 +22,14 @@ class Llama(Family):
         """See `Family.parts`."""
         layers, kind = config.count("num_hidden_layers"), config.text("model_type")
         bias = config.flag("attention_bias")
-        (attention,) = grouped_attention(
+        plain = grouped_attention(
             config,
             layers,
             qk_norm=kind.startswith("qwen3"),
             qkv_bias=bias or kind == "qwen2",
             output_bias=bias,
         )
+        (attention,) = rotated(config, plain)
         moe = qwen_experts(config, layers, shared_gate=False) if kind == "qwen3_moe" else None
         dense = layers - (moe.layers if moe else 0)
         width = config.count("intermediate_size")
