@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 class TableListener(Protocol):
     """Hears of every name as it is given and taken."""
 
-    def given(self, handles: Sequence[int]) -> None:
-        """Pages have got names, in this order."""
+    def given(self, pool: int, handles: Sequence[int]) -> None:
+        """Pages of a pool have got names, in this order."""
 
-    def taken(self, handles: Sequence[int]) -> None:
+    def taken(self, pool: int, handles: Sequence[int]) -> None:
         """Names are taken back, in this order; they still name their pages."""
 
 
@@ -112,11 +112,11 @@ class PageTable:
 
         def issue_and_tell(pool: int, runs: list[Run]) -> list[Run]:
             entries = issue(pool, runs)
-            listener.given(self.handles(pool, entries))
+            listener.given(pool, self.handles(pool, entries))
             return entries
 
         def tell_and_retire(pool: int, runs: list[Run]) -> list[Run]:
-            listener.taken(self.handles(pool, runs))
+            listener.taken(pool, self.handles(pool, runs))
             return retire(pool, runs)
 
         self.issue = issue_and_tell  # type: ignore[method-assign]

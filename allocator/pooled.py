@@ -128,7 +128,8 @@ class PooledManager(CacheManager):
 
     @property
     def paging(self) -> tuple[PageTable, Sequence[tuple[int, PageShape, bool]]]:
-        """What handles mean, and how each group is cut into pages: a device keeps a copy."""
+        """What handles mean now, and how each group is cut into pages: a device keeps a copy."""
+        self._register.settle()
         return self._table, self._cuts
 
     def usage(self) -> Usage:

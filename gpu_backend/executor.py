@@ -86,8 +86,8 @@ class DeviceExecutor:
     def _execute(self, plan: StepPlan) -> int:
         started_ns = time.perf_counter_ns()
         graph = self._graph_for(plan)
-        self._tables.note_moves()
         size = self._inputs.write(plan, graph[0] if graph else len(plan.decodes))
+        self._tables.note_moves()  # last: looking at block tables may make calls that waited
         host_ns = time.perf_counter_ns() - started_ns
         self._clock.start()
         self._memory.before(plan)

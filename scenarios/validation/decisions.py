@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from sim.event_log import EventKind
 
@@ -15,35 +16,42 @@ if TYPE_CHECKING:
     from allocator.backing import BackingCounters
     from sim.event_log import EventLog
 
-GIVEN, TAKEN = b"+", b"-"
+GIVEN, TAKEN = 0, 1 << 32
+"""Added to a handle, which has 32 bits."""
 
 
 class HandleDigest:
-    """SHA-256 of the handles given and taken, in order; a `TableListener`.
+    """SHA-256 of the handles given and taken, in order of each pool; a `TableListener`.
+
+    Managers may work out later, and pool by pool, who has which pages; no pool sees another order.
 
     Attributes:
         num_given: Handles given so far.
     """
 
     def __init__(self) -> None:
-        self._sha = hashlib.sha256()
+        self._by_pool: dict[int, hashlib._Hash] = {}
         self.num_given = 0
 
-    def given(self, handles: Sequence[int]) -> None:
+    def given(self, pool: int, handles: Sequence[int]) -> None:
         """See `allocator.page_table.TableListener.given`."""
         self.num_given += len(handles)
-        self._note(GIVEN, handles)
+        self._note(pool, GIVEN, handles)
 
-    def taken(self, handles: Sequence[int]) -> None:
+    def taken(self, pool: int, handles: Sequence[int]) -> None:
         """See `allocator.page_table.TableListener.taken`."""
-        self._note(TAKEN, handles)
+        self._note(pool, TAKEN, handles)
 
     def hexdigest(self) -> str:
         """The digest of all so far."""
-        return self._sha.hexdigest()
+        by_pool = (sha.digest() for _, sha in sorted(self._by_pool.items()))
+        return hashlib.sha256(b"".join(by_pool)).hexdigest()
 
-    def _note(self, what: bytes, handles: Sequence[int]) -> None:
-        self._sha.update(what + len(handles).to_bytes(4, "little") + array("Q", handles).tobytes())
+    def _note(self, pool: int, what: int, handles: Sequence[int]) -> None:
+        if pool not in self._by_pool:
+            self._by_pool[pool] = hashlib.sha256()
+        words = np.array(handles, dtype="<i8") + what
+        self._by_pool[pool].update(words.tobytes())
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,7 @@ def run_on_device(case: Case, rig: Rig) -> MeasuredRun:
         executor = rig.executor(manager, backing, limits_of(case))
         steps = RecordingExecutor(executor, machine.executor())
         log = _log(case, manager, steps)
+        manager.check_integrity()  # all calls have been made by now
         decisions = Decisions.of(digest, backing.counters(), log)
         return MeasuredRun(log, decisions, steps.steps, backing.physical_bytes)
 
@@ -107,6 +108,7 @@ def repeat_measured(case: Case, steps: Sequence[RecordedStep]) -> MeasuredRun:
     manager.paging[0].report_to(digest)
     again = RecordingExecutor(ReplayedExecutor(steps), machine.executor())
     log = _log(case, manager, again)
+    manager.check_integrity()  # all calls have been made by now
     return MeasuredRun(log, Decisions.of(digest, backing.counters(), log), again.steps, 0)
 
 

@@ -83,6 +83,10 @@ class ReplayedExecutor:
 class PlacedManager(Protocol):
     """A manager that says where a page lies."""
 
+    @property
+    def paging(self) -> object:
+        """What handles mean now."""
+
     def place(self, handle: int) -> Place:
         """Where the page of a live handle lies."""
 
@@ -103,17 +107,20 @@ class LiveHandles:
     def __init__(self) -> None:
         self._live: dict[int, None] = {}
 
-    def given(self, handles: Sequence[int]) -> None:
+    def given(self, pool: int, handles: Sequence[int]) -> None:
         """See `TableListener.given`."""
+        del pool
         self._live.update(dict.fromkeys(handles))
 
-    def taken(self, handles: Sequence[int]) -> None:
+    def taken(self, pool: int, handles: Sequence[int]) -> None:
         """See `TableListener.taken`."""
+        del pool
         for handle in handles:
             del self._live[handle]
 
     def places(self, manager: PlacedManager) -> dict[int, Place]:
         """Where each of them lies."""
+        _ = manager.paging  # calls that have waited are made, and heard of
         return {handle: manager.place(handle) for handle in self._live}
 
 

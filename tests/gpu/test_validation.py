@@ -9,24 +9,32 @@ import numpy as np
 import pytest
 import torch
 
+from gpu_backend.executor import DeviceExecutor
+from gpu_backend.rig import Rig
+from gpu_backend.sequence_tables import page_of_name
 from scenarios.calibration import Subject, write_profile
 from scenarios.cell import Cell
+from scenarios.decoder import decoder_shape_of
 from scenarios.device_calibration import Bench, CalibrationSize
 from scenarios.errors import UserError
 from scenarios.profile import read_profile
 from scenarios.validation.kept import RESULT, read_steps
-from scenarios.validation.runs import Case, repeat
+from scenarios.validation.runs import Case, laid_out, limits_of, repeat
 from scenarios.validation.terminal import validation_table
 from scenarios.validation.validate import ValidateOptions, Validation, validate_case
+from sim.engine import Engine
 from sim.metric import Slo
-from tests.gpu.tiny_model import FILE, paced_rig, tiny_machine
+from sim.preemptions.recompute import Recompute
+from tests.gpu.tiny_model import FILE, OPTIONS, paced_rig, tiny_machine, tiny_model
 from traces.record import Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from allocator.pooled import PooledManager
     from scenarios.machine import Machine
+    from sim.step import StepPlan
 
 pytest.importorskip("scipy", reason="scipy is not installed")
 
@@ -84,6 +92,42 @@ def test_a_device_decides_what_the_simulator_decides(allocator: str, backing: st
     assert repeat(chosen, row.measured.steps[:-1]) is None
     longer = [replace(step, measured_ns=2 * step.measured_ns) for step in row.measured.steps]
     assert repeat(chosen, longer) != row.measured.decisions
+
+
+class Mirror:
+    """Runs steps, and compares the device's page table with the manager's for all that ran."""
+
+    def __init__(self, runs: DeviceExecutor, manager: PooledManager) -> None:
+        self._runs = runs
+        self._manager = manager
+        self.compared = 0
+
+    def execute(self, plan: StepPlan) -> int:
+        sections = self._runs._arena.sections  # noqa: SLF001 - what kernels read
+        self._runs.execute(plan)
+        table, _ = self._manager.paging
+        for sequence in (*plan.decodes, *(chunk.sequence for chunk in plan.chunks)):
+            for group in self._manager.spec.groups:
+                for handle in self._manager.block_table(sequence.request_id, group.name):
+                    pool, page = table.page(handle)
+                    entry = handle & table.layout.index_mask
+                    assert sections[page_of_name(pool)][entry] == page
+                    self.compared += 1
+        return 100_000
+
+
+def test_kernels_find_the_pages_that_handles_mean() -> None:
+    chosen = replace(case("avmp:unit=1,batch=2", "torch"), trace=trace(40))
+    rig = Rig.on_host(decoder_shape_of(tiny_model(), OPTIONS))
+    with rig.backing("torch", BUDGET, GRANULE) as backing:
+        manager = laid_out(chosen, backing)
+        executor = rig.executor(manager, backing, limits_of(chosen))
+        assert isinstance(executor, DeviceExecutor)
+        mirror = Mirror(executor, manager)
+        wiring = chosen.cell.wire_with(manager, mirror, Recompute())
+        Engine(chosen.trace, wiring).run()
+    assert backing.counters().copies > 1
+    assert mirror.compared > 2000
 
 
 class Told:

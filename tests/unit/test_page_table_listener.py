@@ -28,10 +28,12 @@ class Heard:
     def __init__(self) -> None:
         self.handles: list[tuple[str, int]] = []
 
-    def given(self, handles: Sequence[int]) -> None:
+    def given(self, pool: int, handles: Sequence[int]) -> None:
+        del pool
         self.handles += [("+", handle) for handle in handles]
 
-    def taken(self, handles: Sequence[int]) -> None:
+    def taken(self, pool: int, handles: Sequence[int]) -> None:
+        del pool
         self.handles += [("-", handle) for handle in handles]
 
 
@@ -52,10 +54,12 @@ def test_every_handle_is_heard_of_once() -> None:
     for sequence in range(6):
         made.admit(sequence, 5 + sequence)
     made.extend_all(range(6), 9)
+    made.check_integrity()
     assert sorted(h for _, h in heard.handles) == sorted(tables(made, *range(6)))
     gone = tables(made, 2)
     before = len(heard.handles)
     made.release(2)
+    made.check_integrity()
     assert heard.handles[before:] == [("-", handle) for handle in gone]
     assert set(live.places(made)) == set(tables(made, 0, 1, 3, 4, 5))
     assert all(place == made.place(handle) for handle, place in live.places(made).items())
@@ -72,6 +76,7 @@ def test_a_digest_tells_runs_apart(other: tuple[int, int]) -> None:
         for sequence, tokens in enumerate(lengths):
             made.admit(sequence, 4 * tokens)
         made.release(0)
+        made.check_integrity()
         digests.append(digest.hexdigest())
         assert digest.num_given == len(tables(made, 1)) + 2 * lengths[0] + 3
     assert (digests[0] == digests[1]) == (other == (5, 6))
