@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from gpu_backend.sequence_tables import Limits
     from sim.step import StepExecutor
 
-HOST = "host"
-"""Product of a rig without a device."""
-
 WORK_BYTES = 6 << 30
 """Device memory left for activations, captured graphs and libraries beside weights and caches."""
 
@@ -77,13 +74,8 @@ class Rig:
         """Put a decoder of a shape on the host: slow, the same logic."""
         decoder = Decoder(shape, RandomWeights(shape, "cpu").decoder(), TorchKernels())
         return cls(
-            decoder, HostDriver(), TorchPageOps(), {"name": HOST, "torch": torch.__version__}
+            decoder, HostDriver(), TorchPageOps(), {"name": "host", "torch": torch.__version__}
         )
-
-    @property
-    def product(self) -> str:
-        """What the device calls itself."""
-        return self.measured_on["name"]
 
     def backing(self, kind: str, budget_bytes: int, granule_bytes: int) -> ByteBacking:
         """Memory for caches, a kind in `BACKINGS`; use it in a `with` statement.

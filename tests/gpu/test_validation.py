@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from gpu_backend.executor import DeviceExecutor
-from gpu_backend.rig import Rig
+from gpu_backend.rig import BACKINGS, Rig
 from gpu_backend.sequence_tables import page_of_name
 from scenarios.calibration import Subject, write_profile
 from scenarios.cell import Cell
@@ -21,7 +21,7 @@ from scenarios.profile import read_profile
 from scenarios.validation.kept import RESULT, read_steps
 from scenarios.validation.runs import Case, laid_out, limits_of, repeat
 from scenarios.validation.terminal import validation_table
-from scenarios.validation.validate import ValidateOptions, Validation, validate_case
+from scenarios.validation.validate import KNOWN_BACKINGS, ValidateOptions, Validation, validate_case
 from sim.engine import Engine
 from sim.metric import Slo
 from sim.preemptions.recompute import Recompute
@@ -186,6 +186,10 @@ def test_a_calibrated_device_is_predicted(profile: Path, tmp_path: Path) -> None
     assert (tmp_path / RESULT).exists()
     assert len(read_steps(tmp_path, 4)) == result.rows[3]["steps"]["all"]["count"]
     assert validation_table(result).row_count == 4
+
+
+def test_backings_go_by_the_names_of_the_command_line() -> None:
+    assert set(KNOWN_BACKINGS) == set(BACKINGS)
 
 
 def priced(profile: Path) -> Machine:
