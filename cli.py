@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from scenarios.cell import FAST, ROUND_ROBIN
-from scenarios.commands import capacity, compare, listing
+from scenarios.commands import capacity, compare, listing, plan
 from scenarios.commands.options import JsonFlag, ProfileOption, QuietFlag
 from scenarios.errors import UserError
 from scenarios.machine import MachineOptions
@@ -249,6 +249,7 @@ def reproduce_command(
 app.command("capacity", epilog=capacity.EPILOG)(capacity.capacity_command)
 app.command("compare", epilog=compare.EPILOG)(compare.compare_command)
 app.command("list", epilog=listing.EPILOG)(listing.list_command)
+app.command("plan", epilog=plan.EPILOG)(plan.plan_command)
 
 
 def main() -> None:

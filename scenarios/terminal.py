@@ -48,8 +48,8 @@ class StageBars:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
 
-    def starts(self, stage: str, total: int) -> None:
-        """See `scenarios.sweep.SweepWatcher`."""
+    def starts(self, stage: str, total: int | None) -> None:
+        """See `scenarios.sweep.SweepWatcher`; a stage without total shows what has ended."""
         self._task = self._progress.add_task(stage, total=total)
 
     def advanced(self, pieces: int) -> None:
