@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from scenarios.result import ReplayResult
     from scenarios.sweep import SweepInterruptedError, SweepResult
 
+EXIT_INTERRUPTED = 130
+"""What a command ends with that the user interrupted, as shells do (128 + SIGINT)."""
+
 
 class RunBars:
     """Progress bars, one a run; a `scenarios.replay.Watcher`."""

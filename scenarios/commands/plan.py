@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from scenarios.commands.options import JsonFlag, QuietFlag
+from scenarios.commands.options import JsonFlag, ProfileOption, QuietFlag
 from scenarios.errors import UserError
 from scenarios.machine import MachineOptions
 from scenarios.plan.ask import Accuracy, PlanAsk
@@ -16,7 +16,7 @@ from scenarios.plan.folder import REPORT, write_plan
 from scenarios.plan.plan import PlanInterruptedError, plan
 from scenarios.plan.rounds import Runs
 from scenarios.plan.terminal import say_notes, say_plan_interrupted, show_plan
-from scenarios.terminal import make_folder, say, stage_bars
+from scenarios.terminal import EXIT_INTERRUPTED, make_folder, say, stage_bars
 from scenarios.trace_input import TraceInput
 from traces.load import TraceOptions
 from traces.loads import Traffic
@@ -26,7 +26,6 @@ EPILOG = (
     " --slo ttft_p99=2s,tpot_p99=50ms --allocator static --allocator avmp --target-rps 100"
     " --price-per-hour 2.5 --ratios 0.2,0.8 --out planned"
 )
-EXIT_INTERRUPTED = 130
 
 
 def plan_command(
@@ -62,6 +61,8 @@ def plan_command(
     scheduler: Annotated[
         str, typer.Option(help="NAME[:key=value,...][+ADMISSION[:key=value,...]].")
     ] = "fcfs",
+    preemption: Annotated[str, typer.Option(help="recompute or swap[:key=...].")] = "recompute",
+    profile: ProfileOption = None,
     memory_gib: Annotated[
         float | None, typer.Option(help="Cache budget of a device, instead of deriving it.")
     ] = None,
@@ -98,6 +99,8 @@ def plan_command(
         slo,
         scheduler,
         MachineOptions(tp, kv_dtype, state_dtype, memory_gib),
+        preemption,
+        profile,
         _ratios(ratios),
         target_rps,
         tuple(price_per_hour or ()),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from scenarios.plan.cost import cost_per_million_tokens, replicas_for
 from scenarios.plan.limits import limiting_resource
 from scenarios.plan.regret import is_bound
+from scenarios.profile import load_profile
 from scenarios.version import SCHEMA_VERSION, TWINPOOL_VERSION
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def facts_of(ask: PlanAsk, traffic: Traffic, setups: list[Setup]) -> dict[str, A
         "seeds": len(ask.seeds),
         "scenario_digest": digest,
         "trace_digest": traffic.trace.digest(),
+        "profile_digest": None if ask.profile is None else load_profile(ask.profile).digest,
         "trace": traffic.trace.name,
         "requests": len(traffic.trace),
         "trace_rate_rps": traffic.rate_rps,
@@ -39,6 +41,7 @@ def facts_of(ask: PlanAsk, traffic: Traffic, setups: list[Setup]) -> dict[str, A
         "devices": list(ask.devices),
         "tp": ask.machine.tp,
         "scheduler": ask.scheduler,
+        "preemption": ask.preemption,
         "slo": ask.slo,
         "target_rps": ask.target_rps,
         "tolerance": ask.accuracy.tolerance,

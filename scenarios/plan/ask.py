@@ -17,9 +17,12 @@ from scenarios.model_choice import choose_model
 from scenarios.plan.cost import parse_prices
 from scenarios.plan.objective import parse_objective
 from scenarios.plan.task import NUM_SAMPLES, Setup
+from scenarios.profile import load_profile
 from sim.metric import Slo
+from sim.preemptions.recompute import Recompute
 
 if TYPE_CHECKING:
+    from scenarios.machine import Machine
     from traces.loads import Traffic
 
 STATIC = "static"
@@ -66,6 +69,8 @@ class PlanAsk:
         slo: `ttft_p99=2s,...`.
         scheduler: `NAME[:key=value,...]`.
         machine: How the model lies on devices.
+        preemption: `NAME[:key=value,...]`: where the tokens of victims go.
+        profile: Name or file of measured costs; None prices steps from the device's rates.
         ratios: Shares of memory for states at which `static` is tried too.
         target_rps: Requests a second to serve with several devices; None asks for none.
         prices: `2.5` or `NAME=2.5` each, a device-hour.
@@ -79,6 +84,8 @@ class PlanAsk:
     slo: str
     scheduler: str = "fcfs"
     machine: MachineOptions = field(default_factory=MachineOptions)
+    preemption: str = Recompute.name
+    profile: str | None = None
     ratios: tuple[float, ...] = ()
     target_rps: float | None = None
     prices: tuple[str, ...] = ()
@@ -126,14 +133,25 @@ class PlanAsk:
         """
         parse_prices(self.prices, self.devices)
         terms, model = parse_objective(self.slo), choose_model(self.model)
+        profile = None if self.profile is None else load_profile(self.profile)
         setups = []
         for name in self.devices:
-            machine = machine_of(model, load_device(name), self.machine)
+            machine = machine_of(model, load_device(name), self.machine, profile)
             for allocator in self.all_allocators():
-                cell = Cell(machine, allocator, self.scheduler, Slo(), num_samples=NUM_SAMPLES)
+                cell = self._cell(machine, allocator)
                 cell.wire()
                 setups.append(Setup(name, "", cell, traffic, terms))
         return setups
+
+    def _cell(self, machine: Machine, allocator: str) -> Cell:
+        return Cell(
+            machine,
+            allocator,
+            self.scheduler,
+            Slo(),
+            num_samples=NUM_SAMPLES,
+            preemption=self.preemption,
+        )
 
 
 def static_at(ratio: float) -> str:

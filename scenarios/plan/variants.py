@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sim.costs.roofline import RemapCosts
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scenarios.machine import Machine
     from scenarios.plan.task import Setup
+    from sim.costs.profile import CostTable
+    from sim.costs.roofline import DeviceCosts
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +60,40 @@ def with_memory(setup: Setup, factor: float) -> Setup:
 
 
 def slower(machine: Machine, factor: float) -> Machine:
-    """The same machine with every duration times a factor."""
-    costs = machine.device_costs
-    remaps = {
-        name: replace(
-            calls,
-            batch_ns=calls.batch_ns * factor,
-            unmap_ns=calls.unmap_ns * factor,
-            map_ns=calls.map_ns * factor,
-        )
-        for name, calls in (("remap", costs.remap), ("remap_beside", costs.remap_beside))
-    }
-    scaled = replace(
+    """The same machine with every duration of a step times a factor."""
+    table = machine.cost_table
+    return replace(
+        machine,
+        device_costs=_slower_device(machine.device_costs, factor),
+        cost_table=None if table is None else _slower_table(table, factor),
+    )
+
+
+def _slower_device(costs: DeviceCosts, factor: float) -> DeviceCosts:
+    return replace(
         costs,
         bytes_per_s=costs.bytes_per_s / factor,
         flops_per_s=costs.flops_per_s / factor,
         step_overhead_ns=costs.step_overhead_ns * factor,
         copy_ns=costs.copy_ns * factor,
-        **remaps,
+        remap=_slower_remap(costs.remap, factor),
+        remap_beside=_slower_remap(costs.remap_beside, factor),
     )
-    return replace(machine, device_costs=scaled)
+
+
+def _slower_table(table: CostTable, factor: float) -> CostTable:
+    return replace(
+        table,
+        terms=tuple((name, ns * factor) for name, ns in table.terms),
+        copy_ns=table.copy_ns * factor,
+        copied_byte_ns=table.copied_byte_ns * factor,
+        remap=_slower_remap(table.remap, factor),
+        remap_beside=_slower_remap(table.remap_beside, factor),
+    )
+
+
+def _slower_remap(calls: RemapCosts, factor: float) -> RemapCosts:
+    return RemapCosts(calls.batch_ns * factor, calls.unmap_ns * factor, calls.map_ns * factor)
 
 
 INPUTS = (
