@@ -108,8 +108,9 @@ def _dask(place: Place) -> Iterator[Pool]:
 def _ray(place: Place) -> Iterator[Pool]:
     ray = _installed("ray", "ray")
     base = _installed("ray.util.joblib.ray_backend", "ray").RayBackend
-    options = {} if place.address else {"num_cpus": place.jobs, "include_dashboard": False}
-    options |= {"log_to_driver": False, "logging_level": "ERROR"}
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if place.address is None:
+        options |= {"num_cpus": place.jobs, "include_dashboard": False}
     _connected(lambda: ray.init(address=place.address, **options))
     # Ray's pool calls back with each result, which is all that a generator of results needs; its
     # backend just does not say so.
