@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from scenarios.cell import ROUND_ROBIN
 from scenarios.commands.options import JsonFlag, ProfileOption, QuietFlag
 from scenarios.errors import UserError
 from scenarios.machine import MachineOptions
@@ -63,6 +64,9 @@ def plan_command(
     ] = "fcfs",
     preemption: Annotated[str, typer.Option(help="recompute or swap[:key=...].")] = "recompute",
     profile: ProfileOption = None,
+    router: Annotated[
+        str, typer.Option(help="NAME[:key=value,...]: spreads the target over replicas.")
+    ] = ROUND_ROBIN,
     memory_gib: Annotated[
         float | None, typer.Option(help="Cache budget of a device, instead of deriving it.")
     ] = None,
@@ -101,6 +105,7 @@ def plan_command(
         MachineOptions(tp, kv_dtype, state_dtype, memory_gib),
         preemption,
         profile,
+        router,
         _ratios(ratios),
         target_rps,
         tuple(price_per_hour or ()),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from allocator.registry import known_managers
 from scenarios.capacity.engines.sglang import SglangSettings
-from scenarios.cell import Cell
+from scenarios.cell import ROUND_ROBIN, Cell
 from scenarios.choice import choose
 from scenarios.device import load_device
 from scenarios.errors import UserError
@@ -71,6 +71,7 @@ class PlanAsk:
         machine: How the model lies on devices.
         preemption: `NAME[:key=value,...]`: where the tokens of victims go.
         profile: Name or file of measured costs; None prices steps from the device's rates.
+        router: `NAME[:key=value,...]`; chooses among the replicas of a fleet.
         ratios: Shares of memory for states at which `static` is tried too.
         target_rps: Requests a second to serve with several devices; None asks for none.
         prices: `2.5` or `NAME=2.5` each, a device-hour.
@@ -86,6 +87,7 @@ class PlanAsk:
     machine: MachineOptions = field(default_factory=MachineOptions)
     preemption: str = Recompute.name
     profile: str | None = None
+    router: str = ROUND_ROBIN
     ratios: tuple[float, ...] = ()
     target_rps: float | None = None
     prices: tuple[str, ...] = ()
@@ -151,6 +153,7 @@ class PlanAsk:
             Slo(),
             num_samples=NUM_SAMPLES,
             preemption=self.preemption,
+            router=self.router,
         )
 
 

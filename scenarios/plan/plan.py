@@ -7,8 +7,9 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from scenarios.plan.answer import allocator_row, facts_of, notes_of
+from scenarios.plan.answer import allocator_row, facts_of, notes_of, replicas_of
 from scenarios.plan.estimate import estimate
+from scenarios.plan.fleet import verified
 from scenarios.plan.recommendation import recommend
 from scenarios.plan.regret import regrets
 from scenarios.plan.result import PlanResult
@@ -83,14 +84,16 @@ def _answer(ask: PlanAsk, setups: list[Setup], runs: Runs) -> PlanResult:
     estimates = _estimates(ask, grid, list(zip(setups, saturations, strict=True)), runs)
     rows = [allocator_row(ask, each) for each in estimates]
     chosen = recommend(ask, estimates, rows)
-    changes = []
+    changes, fleet = [], None
+    if chosen.best is not None:
+        fleet = verified(ask, chosen.best, replicas_of(ask, chosen.best), runs)
     if chosen.best is not None and ask.accuracy.has_sensitivity:
         changes = sensitivities(grid, chosen.best, runs, ask.seed)
     about = {
         "window_seconds": {s.device: s.traffic.window_ns / NS_PER_S for s in setups},
         "notes": notes_of(estimates),
     }
-    answer = chosen.to_json(None, changes)
+    answer = chosen.to_json(fleet, changes)
     return PlanResult(about, rows, regrets(ask, estimates), changes, answer, runs.used)
 
 

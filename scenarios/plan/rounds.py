@@ -76,9 +76,21 @@ class Runs:
         ]
         return self._rows_of(tasks)
 
+    def at_load(self, points: Iterable[tuple[Setup, float, int]]) -> list[Row]:
+        """The row of each (setup, load, seed), of loads that lie on no grid."""
+        tasks = [
+            LoadRun(setup, None, load, seed, self._digest(setup, (load, seed)))
+            for setup, load, seed in points
+        ]
+        return self._rows_of(tasks)
+
+    def stage(self, name: str) -> None:
+        """Say what the runs that follow are for."""
+        self._watcher.starts(name, None)
+
     def hunt(self, grid: LoadGrid, hunts: Sequence[Hunt], stage: str) -> None:
         """Run searches to their ends."""
-        self._watcher.starts(stage, None)
+        self.stage(stage)
         while True:
             asking = [(hunt, hunt.search.wanted()) for hunt in hunts]
             points = [(hunt, number) for hunt, number in asking if number is not None]

@@ -61,14 +61,14 @@ class LoadRun:
 
     Attributes:
         setup: What runs.
-        number: Place of the load on the grid.
+        number: Place of the load on the grid; None where it lies on none.
         load: In multiples of the trace's own rate.
         seed: Chooses the requests.
         digest: Of all that determines the row.
     """
 
     setup: Setup
-    number: int
+    number: int | None
     load: float
     seed: int
     digest: str
