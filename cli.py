@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from scenarios.cell import FAST, ROUND_ROBIN
-from scenarios.commands import capacity, compare, listing, plan, sweep
+from scenarios.commands import capacity, compare, listing, plan, report, sweep
 from scenarios.commands.options import JsonFlag, ProfileOption, QuietFlag
 from scenarios.errors import UserError
 from scenarios.machine import MachineOptions
@@ -208,6 +208,7 @@ app.command("capacity", epilog=capacity.EPILOG)(capacity.capacity_command)
 app.command("compare", epilog=compare.EPILOG)(compare.compare_command)
 app.command("list", epilog=listing.EPILOG)(listing.list_command)
 app.command("plan", epilog=plan.EPILOG)(plan.plan_command)
+app.command("report", epilog=report.EPILOG)(report.report_command)
 app.command("sweep", epilog=sweep.EPILOG)(sweep.sweep_command)
 
 

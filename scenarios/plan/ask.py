@@ -99,7 +99,7 @@ class PlanAsk:
             if not names:
                 raise UserError(f"no {kind} is given: name at least one with --{kind}")
             if len(set(names)) < len(names):
-                raise UserError(f"a {kind} is given twice: give each once")
+                raise UserError(f"--{kind} names something twice: give each once")
         if self.target_rps is not None and not 0 < self.target_rps < float("inf"):
             raise UserError(f"--target-rps must be above 0, not {self.target_rps:g}")
         for ratio in self.ratios:

@@ -11,6 +11,7 @@ import numpy as np
 from scenarios.cell import simulate
 from scenarios.plan.window import Window, latencies, pressure
 from sim.metrics.stability import OVERLOADED
+from sim.replica_log import as_one
 from traces.transform import take
 
 if TYPE_CHECKING:
@@ -127,7 +128,8 @@ def _outcome(setup: Setup, load: float, seed: int) -> Row:
     trace = setup.traffic.at(load, seed)
     window = Window.inside(setup.traffic.duration_ns(load))
     run = simulate(setup.cell, trace)
-    figures = latencies(run.log, window, setup.terms)
+    log = as_one(run.log)
+    figures = latencies(log, window, setup.terms)
     late = [term.name for term in setup.terms if _is_late(figures[term.name], term.most_s)]
     stability = run.metrics["stability"]
     return {
@@ -137,7 +139,7 @@ def _outcome(setup: Setup, load: float, seed: int) -> Row:
         "missed": late,
         "stability": stability,
         **figures,
-        **pressure(run.log, window),
+        **pressure(log, window),
         "stranded_pct": run.metrics["waste"]["stranded_pct"],
         "event_log_sha256": run.metrics["event_log_sha256"],
     }
