@@ -49,8 +49,8 @@ def _reading(answer: Answer) -> Iterator[str]:
         yield f"It serves {advice['lead_pct']:+.1f} % against the best other allocator there."
     if advice["bound_gap_pct"] is not None:
         yield (
-            f"Memory without any waste would serve {advice['bound_gap_pct']:+.1f} %: no allocator"
-            " can do better under this scheduler."
+            f"Memory without any waste, the bound, serves {advice['bound_gap_pct']:+.1f} %: less,"
+            " where more sequences at once make steps too slow."
         )
     yield from answer["notes"]
 
