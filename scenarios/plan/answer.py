@@ -115,7 +115,7 @@ def notes_of(estimates: list[Estimate]) -> list[str]:
             notes.append(
                 f"{name}: no load keeps to the objective, not even {failed['rate_rps']:.3g}/s"
             )
-    return notes + _window_notes(estimates)
+    return [*notes, *_window_notes(estimates), *_reuse_notes(estimates)]
 
 
 def _window_notes(estimates: list[Estimate]) -> list[str]:
@@ -130,6 +130,20 @@ def _window_notes(estimates: list[Estimate]) -> list[str]:
                 f"the measured part of a run arrives at {ratio:.2f} times the mean rate: the trace"
                 " is not steady, so take it whole (--requests-per-run 0) or plan for a part of it"
                 " (--start, --duration)"
+            )
+            return [note]
+    return []
+
+
+def _reuse_notes(estimates: list[Estimate]) -> list[str]:
+    """Whether leaving requests out has parted them from those whose texts they repeat."""
+    for found in estimates:
+        traffic, best = found.setup.traffic, found.best
+        thinned = not traffic.is_stretched and best is not None and best["load"] < 1
+        if traffic.trace.prefixes and thinned:
+            note = (
+                "loads below the trace's own leave requests out, and with them texts that others"
+                " would have found: prefixes are shared less than they would be (or use --stretch)"
             )
             return [note]
     return []
