@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -87,11 +88,17 @@ def _local(place: Place) -> Iterator[Pool]:
 @contextmanager
 def _dask(place: Place) -> Iterator[Pool]:
     distributed = _installed("distributed", "dask")
+    # What goes wrong reaches us as an exception; a closed connection is told with a traceback.
+    for name in ("distributed", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     if place.address is None:
         # One thread a worker: simulating holds the interpreter, so that threads would only wait.
         with ignoring_interrupts():
             cluster = distributed.LocalCluster(
-                n_workers=place.jobs, threads_per_worker=1, dashboard_address=None
+                n_workers=place.jobs,
+                threads_per_worker=1,
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
             )
     else:
         cluster = None
