@@ -52,7 +52,7 @@ def plan_command(
     tolerance: Annotated[float, typer.Option(help="Loads are told apart by this share.")] = 0.02,
     requests_per_run: Annotated[
         int, typer.Option(min=0, help="About so many a run near saturation; 0: the whole trace.")
-    ] = 20_000,
+    ] = 10_000,
     stretch: Annotated[
         bool, typer.Option("--stretch", help="Change loads by stretching time instead.")
     ] = False,

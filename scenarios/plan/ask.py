@@ -50,7 +50,7 @@ class Accuracy:
 
     seeds: int = 3
     tolerance: float = 0.02
-    requests_per_run: int = 20_000
+    requests_per_run: int = 10_000
     has_sensitivity: bool = True
 
     def __post_init__(self) -> None:
