@@ -11,7 +11,16 @@ from typing import Annotated, Any
 import typer
 
 from scenarios.cell import FAST, ROUND_ROBIN
-from scenarios.commands import calibrate, capacity, compare, listing, validate
+from scenarios.commands import (
+    calibrate,
+    capacity,
+    compare,
+    listing,
+    plan,
+    report,
+    sweep,
+    validate,
+)
 from scenarios.commands.options import JsonFlag, ProfileOption, QuietFlag
 from scenarios.errors import UserError
 from scenarios.machine import MachineOptions
@@ -25,18 +34,14 @@ from scenarios.reproduce.outcome import (
 )
 from scenarios.reproduce.terminal import say_reproduce_interrupted, show_evaluation, show_fixes
 from scenarios.slo import parse_slo
-from scenarios.sweep import SweepInterruptedError, SweepOptions, sweep
-from scenarios.sweep_file import load_sweep
-from scenarios.sweep_store import RESULTS
 from scenarios.tenants import parse_tenants
 from scenarios.terminal import (
+    EXIT_INTERRUPTED,
     make_folder,
     run_bars,
     say,
     say_replay_interrupted,
-    say_sweep_interrupted,
     show_replay,
-    show_sweep,
     stage_bars,
 )
 from scenarios.trace_input import TraceInput
@@ -46,7 +51,6 @@ from traces.record import TraceError
 
 EXIT_FAILED = 1
 EXIT_USER = 2
-EXIT_INTERRUPTED = 130
 TRACEBACK_VARIABLE = "TWINPOOL_TRACEBACK"
 DEFAULT_FOLDER = Path("twinpool-out")
 
@@ -159,43 +163,6 @@ def replay_command(
 
 
 @app.command(
-    "sweep", epilog="Example: twinpool sweep shift --jobs 2 --out shift-results --limit-cells 100"
-)
-def sweep_command(
-    scenario: Annotated[
-        str, typer.Argument(help="TOML file, or preset; see `twinpool list presets`.")
-    ],
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Processes; as many as processors by default.")
-    ] = None,
-    out: Annotated[
-        Path, typer.Option(help="Folder for rows and results; a sweep goes on from what is there.")
-    ] = DEFAULT_FOLDER,
-    limit_cells: Annotated[
-        int | None, typer.Option(min=1, help="Run only the first N cells of the grid.")
-    ] = None,
-    profile: ProfileOption = None,
-    as_json: JsonFlag = False,
-    quiet: QuietFlag = False,
-) -> None:
-    """Run every cell of a scenario: models, mixes of traffic, loads, seeds, allocators."""
-    loaded = load_sweep(scenario, profile)
-    folder = make_folder(out)
-    options = SweepOptions(folder, jobs or os.cpu_count() or 1, limit_cells)
-    with stage_bars(quiet=quiet) as watcher:
-        try:
-            result = sweep(loaded, options, watcher)
-        except SweepInterruptedError as interruption:
-            watcher.stop()
-            say_sweep_interrupted(interruption, folder)
-            show_sweep(interruption.partial, as_json=as_json)
-            raise typer.Exit(EXIT_INTERRUPTED) from None
-    show_sweep(result, as_json=as_json)
-    if not quiet:
-        say(f"results: {folder / RESULTS}")
-
-
-@app.command(
     "reproduce",
     epilog="Example: twinpool reproduce avmp --sweep headline --jobs 2; twinpool reproduce avmp"
     " --list-fixes",
@@ -251,6 +218,9 @@ app.command("validate", epilog=validate.EPILOG)(validate.validate_command)
 app.command("capacity", epilog=capacity.EPILOG)(capacity.capacity_command)
 app.command("compare", epilog=compare.EPILOG)(compare.compare_command)
 app.command("list", epilog=listing.EPILOG)(listing.list_command)
+app.command("plan", epilog=plan.EPILOG)(plan.plan_command)
+app.command("report", epilog=report.EPILOG)(report.report_command)
+app.command("sweep", epilog=sweep.EPILOG)(sweep.sweep_command)
 
 
 def main() -> None:

@@ -28,11 +28,12 @@ def run_all(tasks: Sequence[Task[Found_co]], jobs: int) -> Iterator[tuple[int, F
         for index, task in enumerate(tasks):
             yield index, task.run()
         return
-    calls = (delayed(_numbered)(index, task) for index, task in enumerate(tasks))
+    calls = (delayed(numbered)(index, task) for index, task in enumerate(tasks))
     yield from results_as_they_end(calls, jobs)
 
 
-def _numbered(index: int, task: Task[Found_co]) -> tuple[int, Found_co]:
+def numbered(index: int, task: Task[Found_co]) -> tuple[int, Found_co]:
+    """What a task found, with its number."""
     return index, task.run()
 
 
@@ -42,13 +43,13 @@ def results_as_they_end(calls: Iterable[Any], jobs: int) -> Iterator[Any]:
     An interrupt ends this process's loop, and joblib then ends the others.
     """
     parallel = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered")
-    with _ignoring_interrupts():
+    with ignoring_interrupts():
         results = parallel(calls)
     yield from results
 
 
 @contextmanager
-def _ignoring_interrupts() -> Iterator[None]:
+def ignoring_interrupts() -> Iterator[None]:
     """Processes started meanwhile ignore interrupts for good, from their first instruction on.
 
     A worker that only ignored them once it runs our code would print a traceback if the user

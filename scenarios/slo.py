@@ -20,11 +20,16 @@ def parse_slo(text: str) -> Slo:
         name, _, time = (word.strip() for word in part.partition("="))
         if name not in FIELDS:
             raise UnknownNameError("objective in --slo", name, FIELDS)
-        limits[FIELDS[name]] = _seconds(name, time)
+        limits[FIELDS[name]] = seconds_of(name, time)
     return Slo(**limits)
 
 
-def _seconds(name: str, text: str) -> float:
+def seconds_of(name: str, text: str) -> float:
+    """Read a time of an objective such as `50ms`.
+
+    Raises:
+        UserError: Without unit or not above 0.
+    """
     for unit, scale in UNITS_S.items():
         try:
             seconds = float(text.removesuffix(unit)) * scale

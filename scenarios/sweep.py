@@ -5,24 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from scenarios.processes import run_all
+from scenarios.pools import Place, open_pool
 from scenarios.profile import load_profile
+from scenarios.sweep_page import sweep_html
 from scenarios.sweep_store import RESULTS, Ledger, write_results
 from scenarios.sweep_task import CapacityTask, Group, settings_of
 from scenarios.version import SCHEMA_VERSION, TWINPOOL_VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from scenarios.pools import Pool
     from scenarios.sweep_scenario import SweepScenario
     from scenarios.sweep_task import Row
 
 CELLS = "cells.jsonl"
 CAPACITIES = "capacities.jsonl"
-FACTS = "result.json"
+FACTS, REPORT = "result.json", "report.html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +34,12 @@ class SweepOptions:
 
     Attributes:
         folder: Where rows and table are kept; rows found there are not made again.
-        jobs: Processes.
+        place: Where cells run.
         limit_cells: Run only the first cells of the grid; None runs all.
     """
 
     folder: Path
-    jobs: int = 1
+    place: Place = field(default_factory=Place)
     limit_cells: int | None = None
 
 
@@ -92,16 +95,15 @@ def sweep(scenario: SweepScenario, options: SweepOptions, watcher: SweepWatcher)
     digests: list[tuple[str, ...]] = []
     interrupted = False
     try:
-        groups = _groups(scenario, options, watcher)
-        digests += [()] * len(groups)
-        total = sum(len(group.allocators) for group in groups)
-        watcher.starts("cells", total)
-        kept = _by_place(ledger.rows)
-        tasks = [replace(group, kept=kept.get(_key(group.place), frozenset())) for group in groups]
-        for index, done in run_all(tasks, options.jobs):
-            ledger.append(done.rows)
-            digests[index] = done.digests
-            watcher.advanced(len(done.digests))
+        with open_pool(options.place) as pool:
+            groups = _groups(scenario, options, watcher, pool)
+            tasks = list(_tasks(groups, _by_place(ledger.rows)))
+            digests += [()] * len(tasks)
+            watcher.starts("cells", sum(len(task.allocators) for task in tasks))
+            for index, done in pool.run(tasks):
+                ledger.append(done.rows)
+                digests[index] = done.digests
+                watcher.advanced(len(done.digests))
     except KeyboardInterrupt:
         interrupted = True
     rows = [ledger.rows[digest] for group in digests for digest in group]
@@ -112,7 +114,9 @@ def sweep(scenario: SweepScenario, options: SweepOptions, watcher: SweepWatcher)
     return result
 
 
-def _groups(scenario: SweepScenario, options: SweepOptions, watcher: SweepWatcher) -> list[Group]:
+def _groups(
+    scenario: SweepScenario, options: SweepOptions, watcher: SweepWatcher, pool: Pool
+) -> list[Group]:
     """The groups of the grid in its order, cut to the limit, each with its capacity."""
     rule = scenario.capacity
     ledger = Ledger(options.folder / CAPACITIES)
@@ -121,7 +125,7 @@ def _groups(scenario: SweepScenario, options: SweepOptions, watcher: SweepWatche
     tasks = [CapacityTask(setting, rule.allocator, rule.seeds, kept) for setting in settings]
     capacities: dict[int, Row] = {}
     watcher.starts("capacities", len(tasks))
-    for index, done in run_all(tasks, options.jobs):
+    for index, done in pool.run(tasks):
         ledger.append(done.rows)
         capacities[index] = ledger.rows[done.digests[0]]
         watcher.advanced(1)
@@ -133,6 +137,22 @@ def _groups(scenario: SweepScenario, options: SweepOptions, watcher: SweepWatche
         for seed in range(grid.seeds)
     ]
     return groups if options.limit_cells is None else _first(groups, options.limit_cells)
+
+
+def _tasks(groups: list[Group], kept: dict[str, frozenset[str]]) -> Iterator[Group]:
+    """One a cell, so that each lands, or is lost, alone; what is recorded is looked up together.
+
+    The cells of a group share a trace. A worker keeps the last ones that it made, so to make it
+    for a cell again costs less than to wait for a group that one slow cell holds up. A group that
+    is all recorded stays one task: it only makes its trace, for the digests.
+    """
+    for group in groups:
+        found = kept.get(_key(group.place), frozenset())
+        whole = replace(group, kept=found)
+        if len(found) >= len(group.allocators):
+            yield whole
+        else:
+            yield from (replace(whole, allocators=(name,)) for name in group.allocators)
 
 
 def _first(groups: list[Group], num_cells: int) -> list[Group]:
@@ -181,3 +201,4 @@ def _write(folder: Path, result: SweepResult) -> None:
     (folder / FACTS).write_text(json.dumps(result.facts, indent=1) + "\n", encoding="utf-8")
     if result.rows:
         write_results(folder / RESULTS, result.rows)
+        (folder / REPORT).write_text(sweep_html(result.facts, result.rows), encoding="utf-8")

@@ -42,15 +42,21 @@ def sweep_table(result: SweepResult) -> Table:
     table.add_column("allocator", overflow="fold")
     for name in HEADS:
         table.add_column(name, justify="right")
-    by_allocator: dict[str, list[Row]] = {}
-    for row in result.rows:
-        by_allocator.setdefault(row["allocator"], []).append(row)
-    for allocator, rows in by_allocator.items():
-        table.add_row(escape(allocator), f"{len(rows):,}", *_means(rows))
+    for allocator, rows in by_allocator(result.rows).items():
+        table.add_row(escape(allocator), f"{len(rows):,}", *means(rows))
     return table
 
 
-def _means(rows: list[Row]) -> list[str]:
+def by_allocator(rows: list[Row]) -> dict[str, list[Row]]:
+    """The cells of each allocator, in the order of the grid."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row["allocator"], []).append(row)
+    return found
+
+
+def means(rows: list[Row]) -> list[str]:
+    """The figures of the table, as many as `HEADS` but for the cells."""
     good = [row for row in rows if row["error"] is None]
     if not good:
         return ["-"] * (len(FIGURES) + len(COUNTS) + 1)

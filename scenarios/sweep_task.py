@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -159,7 +160,7 @@ class Group:
         """See `scenarios.processes.Task`; a cell that fails is recorded with its error."""
         try:
             rate_rps = self._rate_rps()
-            trace = self.setting.mix.load_at(rate_rps, self.seed)
+            trace = _trace_at(self.setting.mix, rate_rps, self.seed)
         except Exception as error:  # noqa: BLE001 - recorded with each cell, which fails for it
             return self._failed(error)
         trace_digest = trace.digest()
@@ -197,6 +198,12 @@ class Group:
 
     def _names(self, allocator: str, digest: str) -> Row:
         return {**self.place, "allocator": allocator, "digest": digest}
+
+
+@lru_cache(maxsize=2)
+def _trace_at(mix: Mix, rate_rps: float, seed: int) -> Trace:
+    """Cells of a group are tasks of their own; those that meet in a process share their trace."""
+    return mix.load_at(rate_rps, seed)
 
 
 def _backlog(mix: Mix, seeds: int) -> Trace:

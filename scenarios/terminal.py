@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from scenarios.result import ReplayResult
     from scenarios.sweep import SweepInterruptedError, SweepResult
 
+EXIT_INTERRUPTED = 130
+"""What a command ends with that the user interrupted, as shells do (128 + SIGINT)."""
+
 
 class RunBars:
     """Progress bars, one a run; a `scenarios.replay.Watcher`."""
@@ -48,8 +51,8 @@ class StageBars:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
 
-    def starts(self, stage: str, total: int) -> None:
-        """See `scenarios.sweep.SweepWatcher`."""
+    def starts(self, stage: str, total: int | None) -> None:
+        """See `scenarios.sweep.SweepWatcher`; a stage without total shows what has ended."""
         self._task = self._progress.add_task(stage, total=total)
 
     def advanced(self, pieces: int) -> None:

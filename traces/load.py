@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from traces import readers, synthetic
+from traces.archive import is_archive
+from traces.archive import members as archive_members
 from traces.columns import parse_columns, trace_from
 from traces.content import read_head
 from traces.csv_table import csv_columns, read_csv_table
 from traces.jsonl_table import json_keys, read_json_lines
-from traces.options import build, described, split_spec
+from traces.options import Options, build, described, split_spec
+from traces.reader import ArchiveReader
 from traces.record import TraceError
 from traces.registry import members
 from traces.wording import listed, nearest_first, shown
@@ -71,7 +74,15 @@ def load_trace(source: str, options: TraceOptions | None = None) -> Trace:
 
 def known_formats() -> tuple[Known, ...]:
     """The file formats, and reading by `--columns`."""
-    listed = [Known(each.name, each.description, each.source) for each in _readers().values()]
+    listed = [
+        Known(
+            each.name,
+            each.description,
+            each.source,
+            described(type(each)) if isinstance(each, Options) else (),
+        )
+        for each in _readers().values()
+    ]
     by_columns = Known(
         BY_COLUMNS,
         "any CSV or JSON Lines file",
@@ -120,8 +131,9 @@ def _generate(source: str, options: TraceOptions) -> Trace:
 
 
 def _read_file(path: Path, options: TraceOptions) -> Trace:
-    if options.format not in {None, BY_COLUMNS, *_readers()}:
-        known = nearest_first(str(options.format), [*_readers(), BY_COLUMNS])
+    name, values = split_spec(options.format or "")
+    if name not in {"", BY_COLUMNS, *_readers()}:
+        known = nearest_first(name, [*_readers(), BY_COLUMNS])
         raise TraceError(f"unknown trace format {options.format!r}; the known ones are {known}")
     if options.columns is not None:
         if options.format not in {None, BY_COLUMNS}:
@@ -129,8 +141,17 @@ def _read_file(path: Path, options: TraceOptions) -> Trace:
         return _read_columns(path, options.columns)
     if options.format == BY_COLUMNS:
         raise TraceError("--format columns needs --columns arrival=...,prompt=...,output=...")
-    reader = _readers()[options.format] if options.format else _sniffed(path)
-    return reader.read(path)
+    reader = _readers()[name] if name else _sniffed(path)
+    return _with_options(reader, values, options.seed).read(path)
+
+
+def _with_options(reader: TraceReader, values: Mapping[str, str], seed: int) -> TraceReader:
+    """A reader that draws takes options and the run's seed; most read what is there."""
+    if isinstance(reader, Options):
+        return cast("TraceReader", build(type(reader), values, {"seed": seed}))
+    if values:
+        raise TraceError(f"the format {reader.name} has no options; give --format {reader.name}")
+    return reader
 
 
 def _read_columns(path: Path, text: str) -> Trace:
@@ -160,6 +181,8 @@ def column_names(path: Path) -> list[str]:
 
 
 def _sniffed(path: Path) -> TraceReader:
+    if is_archive(path):
+        return _sniffed_archive(path)
     head = read_head(path)
     for reader in _readers().values():
         if reader.sniff(head):
@@ -169,3 +192,10 @@ def _sniffed(path: Path) -> TraceReader:
         f"{path} is in no known format ({', '.join(_readers())}); it starts with {found}: "
         "name its columns with --columns arrival=...,prompt=...,output=..."
     )
+
+
+def _sniffed_archive(path: Path) -> TraceReader:
+    for reader in _readers().values():
+        if isinstance(reader, ArchiveReader) and any(archive_members(path, reader.sniff_member)):
+            return reader
+    raise TraceError(f"{path} is a tar archive of no known format; unpack it and give one file")

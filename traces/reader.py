@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from traces.columns import ColumnMapping, ZeroRows, trace_from
 from traces.csv_table import csv_columns, read_csv_table
@@ -44,6 +44,14 @@ class TraceReader(Protocol):
         Raises:
             TraceError: The file cannot be used; the sentence names the line.
         """
+
+
+@runtime_checkable
+class ArchiveReader(TraceReader, Protocol):
+    """A format of several files in a tar archive, compressed with gzip or not."""
+
+    def sniff_member(self, name: str) -> bool:
+        """Whether an archive that holds a file of this name is of this format."""
 
 
 @dataclass(frozen=True, slots=True)

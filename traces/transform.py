@@ -30,7 +30,7 @@ def limit(trace: Trace, count: int) -> Trace:
     """
     if count < 1:
         raise TraceError(f"{trace.name}: a limit of {count} leaves no request; give at least 1")
-    return _taken(trace, np.arange(min(count, len(trace))))
+    return take(trace, np.arange(min(count, len(trace))))
 
 
 def window(trace: Trace, start_s: float, duration_s: float | None = None) -> Trace:
@@ -50,7 +50,7 @@ def window(trace: Trace, start_s: float, duration_s: float | None = None) -> Tra
     if not len(rows):
         last = arrival[-1] / NS_PER_SECOND
         raise TraceError(f"{trace.name}: no request arrives then; the last arrives at {last:g} s")
-    part = _taken(trace, rows)
+    part = take(trace, rows)
     return replace(part, arrival_ns=arrival[rows] - begin)
 
 
@@ -83,7 +83,7 @@ def thin(trace: Trace, keep: float, rng: np.random.Generator) -> Trace:
     rows = np.flatnonzero(rng.random(len(trace)) < keep)
     if not len(rows):
         raise TraceError(f"{trace.name}: keeping {keep} of {len(trace)} requests left none")
-    return _taken(trace, rows)
+    return take(trace, rows)
 
 
 def superpose(traces: Sequence[Trace]) -> Trace:
@@ -108,7 +108,7 @@ def superpose(traces: Sequence[Trace]) -> Trace:
         priorities=_joined_priorities(traces),
         dropped=tuple(rows for trace in traces for rows in trace.dropped),
     )
-    return _taken(joined, np.argsort(arrival, kind="stable"))
+    return take(joined, np.argsort(arrival, kind="stable"))
 
 
 def with_arrivals(trace: Trace, process: ArrivalProcess, rng: np.random.Generator) -> Trace:
@@ -123,7 +123,8 @@ def with_arrivals(trace: Trace, process: ArrivalProcess, rng: np.random.Generato
     return replace(trace, arrival_ns=arrival, closed_loop_clients=0)
 
 
-def _taken(trace: Trace, rows: NDArray[np.intp]) -> Trace:
+def take(trace: Trace, rows: NDArray[np.intp]) -> Trace:
+    """The requests at some positions, in their order, with all that is known of each."""
     return replace(
         trace,
         prompt_tokens=trace.prompt_tokens[rows],

@@ -8,6 +8,7 @@ import pytest
 from scenarios import sweep_task
 from scenarios.cell import simulate
 from scenarios.errors import UserError
+from scenarios.pools import Place
 from scenarios.sweep import CAPACITIES, CELLS, SweepOptions, sweep
 from scenarios.sweep_file import known_sweeps, load_sweep, summary_of
 from scenarios.sweep_store import RESULTS, Ledger, read_results
@@ -68,7 +69,7 @@ def _file(folder: Path, text: str = SMALL) -> str:
 def _run(folder: Path, jobs: int = 1, limit_cells: int | None = None) -> SweepResult:
     folder.mkdir(exist_ok=True)
     scenario = load_sweep(_file(folder.parent))
-    return sweep(scenario, SweepOptions(folder, jobs, limit_cells), Silent())
+    return sweep(scenario, SweepOptions(folder, Place(jobs), limit_cells), Silent())
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,168 @@
+"""Result folders: which command wrote one, its page, and its figures for a comparison."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scenarios.errors import UserError
+from scenarios.plan.page import plan_html
+from scenarios.report.page import report_html
+from scenarios.result import ReplayResult
+from scenarios.store import kept_runs, read_kept
+from scenarios.sweep_page import sweep_html
+from scenarios.sweep_store import RESULTS, read_results
+from scenarios.sweep_table import by_allocator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Facts = dict[str, Any]
+    Figures = dict[str, dict[str, float]]
+
+REPORT = "report.html"
+MARKS = {
+    "plan.json": "plan",
+    "compare.json": "compare",
+    "capacity.json": "capacity",
+    "result.json": "",  # which it is stands inside
+}
+SWEEP_FIGURES = ("throughput_rps", "goodput_rps", "preemptions", "rejected", "migrations_count")
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFolder:
+    """A folder that a command wrote.
+
+    Attributes:
+        path: Where it lies.
+        command: The command.
+        facts: Its JSON object.
+    """
+
+    path: Path
+    command: str
+    facts: Facts
+
+    @classmethod
+    def open(cls, path: Path) -> ResultFolder:
+        """Find out what is in a folder.
+
+        Raises:
+            UserError: No such folder, nothing of ours in it, or a damaged file.
+        """
+        if not path.is_dir():
+            raise UserError(f"{path} is no folder: give the --out folder of a command")
+        for name, command in MARKS.items():
+            file = path / name
+            if file.is_file():
+                facts = _read(file)
+                found = command or str(facts.get("command"))
+                if found not in KINDS:
+                    raise UserError(f"{file} was written by no command that has a report")
+                return cls(path, found, facts)
+        raise UserError(
+            f"{path} holds no result of {', '.join(KINDS)}: run one of them with --out {path}"
+        )
+
+    def page(self) -> str:
+        """Its report as text.
+
+        Raises:
+            UserError: A damaged or missing file.
+        """
+        return KINDS[self.command].page(self)
+
+    def figures(self) -> Figures:
+        """Numbers by what they are of, to put beside those of another folder."""
+        return KINDS[self.command].figures(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How the folders of a command are read."""
+
+    page: Callable[[ResultFolder], str]
+    figures: Callable[[ResultFolder], Figures]
+
+
+def _replay_page(folder: ResultFolder) -> str:
+    """Made anew from the kept logs."""
+    kept = kept_runs(folder.path)
+    names = [run["allocator"] for run in folder.facts["runs"]]
+    runs = tuple(read_kept(kept[name]) for name in names if name in kept)
+    facts = {key: value for key, value in folder.facts.items() if key != "runs"}
+    return report_html(ReplayResult(facts, runs))
+
+
+def _sweep_page(folder: ResultFolder) -> str:
+    return sweep_html(folder.facts, read_results(folder.path / RESULTS))
+
+
+def _plan_page(folder: ResultFolder) -> str:
+    return plan_html(folder.facts)
+
+
+def _own_page(folder: ResultFolder) -> str:
+    """The page that the command wrote, which needs what the folder does not hold."""
+    file = folder.path / f"{folder.command}.html"
+    if not file.is_file():
+        raise UserError(f"{file} is missing: run twinpool {folder.command} again with --out")
+    return file.read_text(encoding="utf-8")
+
+
+def _of_runs(folder: ResultFolder) -> Figures:
+    return {run["allocator"]: dict(_numbers(run)) for run in folder.facts["runs"]}
+
+
+def _of_plan(folder: ResultFolder) -> Figures:
+    return {
+        f"{row['allocator']} on {row['device']}": dict(_numbers(row))
+        for row in folder.facts["allocators"]
+    }
+
+
+def _of_sweep(folder: ResultFolder) -> Figures:
+    """Means over the cells of an allocator that did not fail."""
+    rows = [row for row in read_results(folder.path / RESULTS) if row["error"] is None]
+    return {
+        name: {
+            figure: sum(row[figure] or 0.0 for row in cells) / len(cells)
+            for figure in SWEEP_FIGURES
+        }
+        for name, cells in by_allocator(rows).items()
+    }
+
+
+def _of_whole(folder: ResultFolder) -> Figures:
+    return {folder.command: dict(_numbers(folder.facts))}
+
+
+KINDS = {
+    "replay": Kind(_replay_page, _of_runs),
+    "sweep": Kind(_sweep_page, _of_sweep),
+    "plan": Kind(_plan_page, _of_plan),
+    "compare": Kind(_own_page, _of_whole),
+    "capacity": Kind(_own_page, _of_whole),
+}
+
+
+def _numbers(values: Facts, prefix: str = "") -> Iterator[tuple[str, float]]:
+    """Every number by one name: `ttft_s: {p99}` becomes `ttft_s p99`."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _numbers(value, f"{prefix}{name} ")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield prefix + name, float(value)
+
+
+def _read(file: Path) -> Facts:
+    try:
+        facts = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        facts = None
+    if not isinstance(facts, dict):
+        raise UserError(f"{file} is damaged: run the command again")
+    return facts
