@@ -1,0 +1,71 @@
+"""`twinpool reproduce`: a published evaluation, again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scenarios.commands.options import JsonFlag, QuietFlag
+from scenarios.reproduce.evaluation import evaluate
+from scenarios.reproduce.grid import SWEEPS
+from scenarios.reproduce.outcome import (
+    ReproduceInterruptedError,
+    ReproduceOptions,
+    known_paper,
+)
+from scenarios.reproduce.terminal import say_reproduce_interrupted, show_evaluation, show_fixes
+from scenarios.terminal import EXIT_INTERRUPTED, make_folder, say, stage_bars
+
+EPILOG = (
+    "Example: twinpool reproduce avmp --sweep headline --jobs 2; twinpool reproduce avmp"
+    " --list-fixes"
+)
+
+
+def reproduce_command(
+    paper: Annotated[str, typer.Argument(help="Which paper; avmp is arXiv 2605.22416.")],
+    sweep: Annotated[
+        str | None,
+        typer.Option(help=", ".join(SWEEPS) + "; headline by default, with --out everything."),
+    ] = None,
+    fix: Annotated[
+        list[str] | None,
+        typer.Option(help="Switch one habit of the evaluation off; repeat it, or all."),
+    ] = None,
+    list_fixes: Annotated[
+        bool, typer.Option("--list-fixes", help="Say what each fix replaces, and run nothing.")
+    ] = False,
+    sharegpt_prompts: Annotated[
+        Path | None, typer.Option(help="Prompt token counts that the sharegpt sweep draws from.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes; as many as processors by default.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for cells, tables and figures; it resumes there.")
+    ] = None,
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Run the evaluation of a paper again, as published or with its habits fixed one by one."""
+    known_paper(paper)
+    if list_fixes:
+        show_fixes(as_json=as_json)
+        return
+    folder = None if out is None else make_folder(out)
+    options = ReproduceOptions(
+        sweep, tuple(fix or ()), jobs or os.cpu_count() or 1, folder, sharegpt_prompts
+    )
+    with stage_bars(quiet=quiet) as watcher:
+        try:
+            found = evaluate(options, watcher)
+        except ReproduceInterruptedError as interruption:
+            watcher.stop()
+            say_reproduce_interrupted(interruption, folder)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+    show_evaluation(found, as_json=as_json)
+    if folder is not None and not quiet:
+        say(f"report: {folder / 'report.html'}")
