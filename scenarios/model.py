@@ -33,6 +33,7 @@ class Body:
         sandwich_norms: Whether attention and MLP are normed behind them too (Gemma 3).
         mtp_layers: Layers that predict tokens ahead; not among the layers of the model.
         max_position: Longest context that the checkpoint is made for; 0 if it does not say.
+        quantization: How the checkpoint stores its weights; `none` if as its dtype says.
     """
 
     checkpoint: str
@@ -43,6 +44,7 @@ class Body:
     sandwich_norms: bool = False
     mtp_layers: int = 0
     max_position: int = 0
+    quantization: str = "none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from scenarios.capacity.quantization import weight_bytes_range
 from scenarios.errors import UserError
 from scenarios.machine import GIB
+from scenarios.model import AUTO
 
 if TYPE_CHECKING:
     from scenarios.device import Device
@@ -62,13 +63,13 @@ class BudgetOptions:
         memory_gib: The budget itself; None derives it from the device.
         utilization: Share of the memory that the engine uses; None for the device's default.
         tp: Devices that share the model.
-        quantization: How the weights are stored.
+        quantization: How the weights are stored; `auto` as the checkpoint says.
     """
 
     memory_gib: float | None = None
     utilization: float | None = None
     tp: int = 1
-    quantization: str = "none"
+    quantization: str = AUTO
 
 
 def budget_of(model: Model, device: Device | None, options: BudgetOptions) -> Budget:
@@ -113,7 +114,8 @@ def _usable_bytes(device: Device, options: BudgetOptions) -> int:
 
 
 def _weights(model: Model, options: BudgetOptions) -> Term:
-    least, most, source = weight_bytes_range(model, options.quantization, options.tp)
+    stored = model.body.quantization if options.quantization == AUTO else options.quantization
+    least, most, source = weight_bytes_range(model, stored, options.tp)
     return Term("weights", most, least, most, source)
 
 

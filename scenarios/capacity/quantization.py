@@ -34,7 +34,9 @@ def weight_bytes_range(model: Model, quantization: str, tp: int) -> tuple[int, i
         UserError: Devices that cannot share the model.
     """
     if quantization not in QUANTIZATIONS:
-        raise UnknownNameError("quantization", quantization, QUANTIZATIONS)
+        raise UnknownNameError(
+            "quantization (give it as --quantization)", quantization, QUANTIZATIONS
+        )
     whole = model.weight_bytes(tp)
     if quantization == NONE:
         return whole, whole, f"parameters x {DTYPE_BYTES[model.dtypes.weights]} bytes / tp"

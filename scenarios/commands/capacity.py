@@ -44,8 +44,9 @@ def capacity_command(
     kv_dtype: Annotated[str, typer.Option(help="auto, bf16, fp16, fp8, int8 or nvfp4.")] = AUTO,
     state_dtype: Annotated[str, typer.Option(help="auto, bf16, fp16 or fp32.")] = AUTO,
     quantization: Annotated[
-        str, typer.Option(help=f"How weights are stored: {', '.join(QUANTIZATIONS)}.")
-    ] = "none",
+        str,
+        typer.Option(help=f"How weights are stored: auto or {', '.join(QUANTIZATIONS)}."),
+    ] = AUTO,
     gpu_memory_utilization: Annotated[
         float | None, typer.Option(help="Share of the memory that the engine uses.")
     ] = None,
@@ -75,6 +76,9 @@ def capacity_command(
         typer.Option(help="sglang: off, no_buffer, extra_buffer or extra_buffer_lazy."),
     ] = None,
     page_size: Annotated[int | None, typer.Option(min=1, help="sglang.")] = None,
+    unified_memory: Annotated[
+        bool, typer.Option("--unified-memory", help="sglang: one buffer for states and KV.")
+    ] = False,
     mamba_state_cache_interval: Annotated[
         int | None, typer.Option(min=0, help="tensorrt-llm.")
     ] = None,
@@ -103,6 +107,7 @@ def capacity_command(
         "max_running_requests": max_running_requests,
         "radix_cache": radix_cache,
         "page_size": page_size,
+        "unified_memory": unified_memory or None,
         "mamba_state_cache_interval": mamba_state_cache_interval,
         "page_mib": page_mib,
     }

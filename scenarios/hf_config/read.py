@@ -8,6 +8,7 @@ from scenarios.catalogue import Provenance
 from scenarios.errors import UnknownNameError, UserError
 from scenarios.hf_config.config import Config
 from scenarios.hf_config.family import known_families
+from scenarios.hf_config.quantization import quantization_of
 from scenarios.model import Body, Dtypes, Model
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def _language_part(config: Config) -> Config:
     for key in _TEXT_PARTS:
         part = config.part(key)
         if part is not None:
-            shared = ("dtype", "torch_dtype", "tie_word_embeddings", "_name_or_path")
+            shared = ["dtype", "torch_dtype", "tie_word_embeddings", "_name_or_path"]
+            shared.append("quantization_config")
             passed = {name: config.values[name] for name in shared if name in config.values}
             return Config(config.file, {**passed, **part.values})
     return config
@@ -69,6 +71,7 @@ def _model(config: Config, parts: Parts, name: str) -> Model:
         max_position=config.count(
             "max_position_embeddings", "model_max_length", default=0, least=0
         ),
+        quantization=quantization_of(config),
     )
     return Model(
         name=name,

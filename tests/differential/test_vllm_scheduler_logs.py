@@ -131,6 +131,7 @@ def test_a_step_too_few_or_too_many_is_a_difference(
         (gzip.compress(b'{"format": "vllm-scheduler-log/1"}\n')[:-9], "is no decision log"),
         (b"plain text", "cannot be read"),
     ],
+    ids=["empty", "half an object", "a list", "another format", "cut short", "not packed"],
 )
 def test_what_cannot_be_read_is_said_in_one_sentence(
     content: bytes,

@@ -27,6 +27,7 @@ SETTINGS: dict[str, Any] = {
         "max_mamba_cache_size": st.integers(0, 200),
         "radix_cache": st.sampled_from(["off", "no_buffer", "extra_buffer"]),
         "page_size": st.sampled_from([1, 64]),
+        "unified_memory": st.booleans(),
     },
     "tensorrt-llm": {
         "max_num_seqs": st.integers(1, 512),

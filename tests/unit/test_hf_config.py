@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from scenarios.capacity.budget import BudgetOptions, budget_of
+from scenarios.device import load_device
 from scenarios.errors import UserError
 from scenarios.hf_config.read import read_hf_config
 from scenarios.layers.attention import LatentAttention, SlidingAttention
@@ -212,3 +214,37 @@ def test_a_model_is_chosen_by_name_file_or_folder(tmp_path: Path) -> None:
     empty.mkdir()
     with pytest.raises(UserError, match=r"holds no config\.json"):
         choose_model(str(empty))
+
+
+@pytest.mark.parametrize(
+    ("stored", "name"),
+    [
+        ({"quant_method": "fp8"}, "fp8"),
+        ({"quant_method": "gptq", "bits": 8}, "int8"),
+        ({"quant_method": "awq"}, "int4"),
+        ({"quant_method": "mxfp4"}, "mxfp4"),
+        ({"quant_method": "modelopt", "quant_algo": "NVFP4"}, "nvfp4"),
+        ({"quant_method": "bitsandbytes", "load_in_4bit": True}, "int4"),
+        (
+            {
+                "quant_method": "compressed-tensors",
+                "config_groups": {"group_0": {"weights": {"num_bits": 8, "type": "float"}}},
+            },
+            "fp8",
+        ),
+    ],
+)
+def test_a_checkpoint_says_how_its_weights_are_stored(
+    read: Any,  # noqa: ANN401
+    stored: dict[str, Any],
+    name: str,
+) -> None:
+    assert read({**LLAMA, "quantization_config": stored}).body.quantization == name
+
+
+def test_an_unknown_quantisation_asks_for_the_option(read: Any) -> None:  # noqa: ANN401
+    model = read({**LLAMA, "quantization_config": {"quant_method": "new"}})
+    device = load_device("h200")
+    with pytest.raises(UserError, match="'new': use one of"):
+        budget_of(model, device, BudgetOptions())
+    assert budget_of(model, device, BudgetOptions(quantization="int8")).available_bytes > 0

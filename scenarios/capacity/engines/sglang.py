@@ -26,6 +26,7 @@ class SglangSettings:
         radix_cache: `off`, or how it keeps states: `no_buffer`, `extra_buffer` (with overlap) or
             `extra_buffer_lazy` (also extra_buffer without overlap).
         page_size: Tokens of a KV page.
+        unified_memory: Whether states and KV share one buffer (`--enable-unified-memory`).
     """
 
     mamba_full_memory_ratio: float = 0.9
@@ -34,6 +35,7 @@ class SglangSettings:
     num_speculative_tokens: int = 0
     radix_cache: str = "extra_buffer"
     page_size: int = 1
+    unified_memory: bool = False
 
     def __post_init__(self) -> None:
         if self.radix_cache not in SLOTS_A_REQUEST:
@@ -51,6 +53,8 @@ class Sglang(Engine):
     @classmethod
     def size(cls, question: Question, options: SglangSettings) -> SglangSizing:
         """See `Engine.size`."""
+        if options.unified_memory:
+            return UnifiedSizing(question, options)
         return SglangSizing(question, options)
 
 
@@ -202,3 +206,51 @@ class SglangSizing(Sizing):
             return LEAST_ESTIMATE
         estimate = self.kv_tokens * 512 // self.question.max_model_len
         return max(LEAST_ESTIMATE, min(estimate, MOST_ESTIMATE))
+
+
+class UnifiedSizing(SglangSizing):
+    """KV grows from one end of a buffer, states from the other: either can have all of it.
+
+    K and the KV tokens are then what each could have were it alone (SGLang pull requests 29678 and
+    35177); what runs at once must share them.
+    """
+
+    def concurrency(self, tokens: int) -> float:
+        """See `Sizing.concurrency`: slots and tokens of a request together."""
+        each = self.slots_a_request * self.slot_bytes + tokens * self.token_bytes
+        shared = max(0, self.question.available_bytes - self._draft_bytes) / each
+        return min(float(self.max_running_requests()), shared)
+
+    def ledger(self) -> list[Share]:
+        """See `Sizing.ledger`."""
+        tokens, available = self.question.max_model_len, self.question.available_bytes
+        running = int(self.concurrency(tokens))
+        kv, state = running * tokens * self.token_bytes, running * self.slot_bytes
+        reserve = state * (self.slots_a_request - 1)
+        drafts = min(available, self._draft_bytes)
+        return [
+            Share("KV useful", kv, "tokens x bytes a token", useful=True),
+            Share("state useful", state, "one state a sequence", useful=True),
+            Share("state reserve", reserve, f"{self.slots_a_request} slots a running request"),
+            Share("draft states", drafts, "states of drafted tokens"),
+            Share("free", available - kv - state - reserve - drafts, "the gap between both ends"),
+        ]
+
+    def notes(self) -> list[str]:
+        """See `Sizing.notes`."""
+        return ["KV tokens and state slots are what each could have alone; they share one buffer."]
+
+    @property
+    def state_pool_bytes(self) -> int:
+        """Nothing is set aside for states."""
+        return 0
+
+    @property
+    def _draft_bytes(self) -> int:
+        return self.intermediate_states * self.slot_bytes
+
+    def _num_slots(self) -> int:
+        """Slots of the whole buffer, or as many as are asked for."""
+        return self.settings.max_mamba_cache_size or (
+            self.question.available_bytes // self.slot_bytes
+        )
