@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from traces.load import load_trace
-from traces.record import DroppedRows, Trace, TraceError
+from traces.record import DroppedRows, Trace
 
 FOLDER = Path(__file__).resolve().parents[2].parent / "shared" / "traces"
 # rows, prompt and output (mean, p50, p95, p99, max), rate per second or None
@@ -87,8 +87,3 @@ def test_mooncake_keeps_every_prefix_block() -> None:
         len(prefix) == -(-tokens // 512)
         for prefix, tokens in zip(trace.prefixes, trace.prompt_tokens.tolist(), strict=True)
     )
-
-
-def test_an_archive_of_rate_tables_is_no_trace() -> None:
-    with pytest.raises(TraceError, match="tar archive"):
-        public("servegen_deepseek-r1.tar.gz")
