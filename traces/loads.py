@@ -2,9 +2,10 @@
 
 Time is not stretched: gaps within a burst, lengths, tenants and texts stay what they were, and so
 does the pace at which traffic swings. Below its own rate requests are left out, each with the same
-probability; above it, copies are laid over each other, each shifted around the trace's span, so
-that at every instant other requests of the trace meet. A load is a set of requests that holds
-those of every smaller load of the same seed.
+probability, and those that repeat each other's texts together: conversations leave, not turns.
+Above it, copies are laid over each other, each shifted around the trace's span, so that at every
+instant other requests of the trace meet; no two copies share a text. A load is a set of requests
+that holds those of every smaller load of the same seed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from traces.arrival_process import NS_PER_SECOND
+from traces.families import families_of
 from traces.record import Trace, TraceError
 from traces.transform import scale_rate, superpose, take
 
@@ -65,6 +67,23 @@ class Traffic:
         """The same traffic, so many seconds of it; all where it lasts no longer."""
         return replace(self, window_ns=min(self.window_ns, round(seconds * NS_PER_SECOND)))
 
+    def busiest(self, seconds: float) -> Traffic:
+        """The part of so many seconds in which most requests arrive, the first if several tie.
+
+        All where it lasts no longer, or where nothing follows another within that time.
+        """
+        arrival = self._arrivals
+        length_ns = round(seconds * NS_PER_SECOND)
+        if length_ns >= self.period_ns:
+            return self
+        ends = np.searchsorted(arrival, arrival + length_ns, side="left")
+        first = int(np.argmax(ends - np.arange(len(arrival))))
+        rows = np.arange(first, int(ends[first]))
+        if arrival[rows[0]] == arrival[rows[-1]]:
+            return self
+        part = replace(take(self.trace, rows), arrival_ns=arrival[rows] - arrival[first])
+        return Traffic.of(part, is_stretched=self.is_stretched)
+
     def duration_ns(self, load: float) -> int:
         """How long requests arrive at a load."""
         return round(self.window_ns / load) if self.is_stretched else self.window_ns
@@ -89,12 +108,14 @@ class Traffic:
         return scale_rate(named, load) if self.is_stretched else named
 
     def _copies(self, load: float, seed: int) -> Iterator[Trace]:
-        """Whole copies, then one of which a share of the requests is kept."""
+        """Whole copies, then one of which a share of the families of requests is kept."""
+        family = families_of(self.trace)
+        num_families = int(family.max()) + 1
         for number in range(math.ceil(load)):
             # One generator a copy, so that a copy does not depend on how many there are.
             rng = np.random.default_rng((seed, number))
             offset_ns = int(rng.integers(self.period_ns)) if seed or number else 0
-            yield self._copy(offset_ns, rng.random(len(self.trace)) < load - number)
+            yield self._copy(offset_ns, rng.random(num_families)[family] < load - number)
 
     def _copy(self, offset_ns: int, kept: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Trace:
         """The requests to keep of the trace shifted around its period, cut to the window."""

@@ -127,23 +127,24 @@ def _window_notes(estimates: list[Estimate]) -> list[str]:
         ratio = best["arrived_rps"] / best["rate_rps"]
         if not 1 / LOCAL_RATE < ratio < LOCAL_RATE:
             note = (
-                f"the measured part of a run arrives at {ratio:.2f} times the mean rate: the trace"
-                " is not steady, so take it whole (--requests-per-run 0) or plan for a part of it"
-                " (--start, --duration)"
+                f"the measured part of a run arrives at {ratio:.2f} times the mean rate: the"
+                " traffic is not steady, so take it whole (--requests-per-run 0) or plan for a part"
+                " of it (--start, --duration)"
             )
             return [note]
     return []
 
 
 def _reuse_notes(estimates: list[Estimate]) -> list[str]:
-    """Whether leaving requests out has parted them from those whose texts they repeat."""
+    """What becomes of prefixes at a load that is not the trace's own."""
     for found in estimates:
         traffic, best = found.setup.traffic, found.best
-        thinned = not traffic.is_stretched and best is not None and best["load"] < 1
-        if traffic.trace.prefixes and thinned:
+        if not traffic.trace.prefixes or traffic.is_stretched or best is None:
+            continue
+        if best["load"] > 1:
             note = (
-                "loads below the trace's own leave requests out, and with them texts that others"
-                " would have found: prefixes are shared less than they would be (or use --stretch)"
+                "loads above the trace's own lay copies of it over each other, and no two copies"
+                " share a text: a preamble that all users share is kept once a copy"
             )
             return [note]
     return []

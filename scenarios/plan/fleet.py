@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from scenarios.plan.part import shortest_s
 from sim.timeline import NS_PER_S
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ BEYOND = 1.25
 
 MOST_REPLICAS = 64
 """More are not simulated: the first answer stands."""
-
-SHORTEST_S = 120.0
 
 
 def verified(ask: PlanAsk, found: Estimate, first: int | None, runs: Runs) -> dict[str, Any] | None:
@@ -60,17 +59,17 @@ def verified(ask: PlanAsk, found: Estimate, first: int | None, runs: Runs) -> di
 
 
 def _is_good(ask: PlanAsk, found: Estimate, count: int, runs: Runs) -> bool:
-    setup = _fleet(ask, found.setup, count)
+    setup = _fleet(ask, found, count)
     load = (ask.target_rps or 0.0) / setup.traffic.rate_rps
     rows = runs.at_load([(setup, load, seed) for seed in ask.seeds])
     return all(row["within"] for row in rows)
 
 
-def _fleet(ask: PlanAsk, setup: Setup, count: int) -> Setup:
+def _fleet(ask: PlanAsk, found: Estimate, count: int) -> Setup:
     """The setup with so many replicas, over about as many requests as one run has."""
-    traffic = setup.traffic
-    if ask.accuracy.requests_per_run and ask.target_rps is not None:
-        seconds = max(SHORTEST_S, ask.accuracy.requests_per_run / ask.target_rps)
+    setup, traffic, best = found.setup, found.setup.traffic, found.best
+    if ask.accuracy.requests_per_run and ask.target_rps is not None and best is not None:
+        seconds = max(shortest_s(best["decode_s"]), ask.accuracy.requests_per_run / ask.target_rps)
         traffic = traffic.within(min(seconds, traffic.window_ns / NS_PER_S))
     cell = replace(setup.cell, replicas=count, router=ask.router)
     return replace(setup, variant=f"{count} replicas", cell=cell, traffic=traffic)

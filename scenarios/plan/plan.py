@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scenarios.plan.answer import allocator_row, facts_of, notes_of, replicas_of
 from scenarios.plan.estimate import estimate
 from scenarios.plan.fleet import verified
+from scenarios.plan.part import peak_facts, peak_notes, planned, windowed
 from scenarios.plan.recommendation import recommend
 from scenarios.plan.regret import regrets
 from scenarios.plan.result import PlanResult
@@ -37,9 +37,6 @@ BEYOND_SATURATION = 4.0
 MIN_REQUESTS = 20
 """A run of fewer says nothing about a percentile."""
 
-MIN_WINDOW_S = 120.0
-"""A run lasts so long at least, whatever the requests: several times what one request takes."""
-
 CHECKED_SHARES = (0.5, 0.8)
 """Of the highest load of the first seed: loads that must pass if passing is monotone."""
 
@@ -65,8 +62,9 @@ def plan(ask: PlanAsk, traffic: Traffic, runs: Runs) -> PlanResult:
         PlanInterruptedError: The user interrupted.
     """
     start_s = time.perf_counter()
-    setups = ask.setups(traffic)
-    facts = facts_of(ask, traffic, setups)
+    part = planned(ask, traffic)
+    setups = ask.setups(part)
+    facts = facts_of(ask, part, setups) | {"peak": peak_facts(traffic, part)}
     try:
         found = _answer(ask, setups, runs)
     except KeyboardInterrupt:
@@ -74,13 +72,15 @@ def plan(ask: PlanAsk, traffic: Traffic, runs: Runs) -> PlanResult:
         raise PlanInterruptedError(PlanResult(facts, [], [], [], None, runs.used)) from None
     facts["wall_seconds"] = time.perf_counter() - start_s
     facts["runs_made"] = runs.made
+    found.facts["notes"][:0] = peak_notes(facts["peak"])
     return replace(found, facts=facts | found.facts)
 
 
 def _answer(ask: PlanAsk, setups: list[Setup], runs: Runs) -> PlanResult:
     grid = LoadGrid(ask.accuracy.tolerance)
-    saturations = runs.saturations(setups)
-    setups = _windowed(ask, setups, saturations)
+    backlogs = runs.backlogs(setups)
+    setups = windowed(ask, setups, backlogs)
+    saturations = [backlog.rate_rps for backlog in backlogs]
     estimates = _estimates(ask, grid, list(zip(setups, saturations, strict=True)), runs)
     rows = [allocator_row(ask, each) for each in estimates]
     chosen = recommend(ask, estimates, rows)
@@ -95,26 +95,6 @@ def _answer(ask: PlanAsk, setups: list[Setup], runs: Runs) -> PlanResult:
     }
     answer = chosen.to_json(fleet, changes)
     return PlanResult(about, rows, regrets(ask, estimates), changes, answer, runs.used)
-
-
-def _windowed(
-    ask: PlanAsk, setups: list[Setup], saturations: Sequence[float | None]
-) -> list[Setup]:
-    """The same setups with traffic of so long that a run holds about the requests asked for.
-
-    All allocators of a device get the same window, and so the same requests.
-    """
-    if not ask.accuracy.requests_per_run:
-        return setups
-    fastest: dict[str, float] = defaultdict(float)
-    for setup, saturation in zip(setups, saturations, strict=True):
-        fastest[setup.device] = max(fastest[setup.device], saturation or 0.0)
-    return [replace(s, traffic=_window(ask, s.traffic, fastest[s.device])) for s in setups]
-
-
-def _window(ask: PlanAsk, traffic: Traffic, fastest_rps: float) -> Traffic:
-    rate_rps = traffic.rate_rps if traffic.is_stretched else max(fastest_rps, traffic.rate_rps)
-    return traffic.within(max(MIN_WINDOW_S, ask.accuracy.requests_per_run / rate_rps))
 
 
 def _estimates(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from scenarios.plan.task import BacklogRun, LoadRun, digest_of
+from scenarios.plan.task import Backlog, BacklogRun, LoadRun, digest_of
 from scenarios.processes import run_all
 from scenarios.sweep_store import Ledger
 
@@ -60,11 +60,11 @@ class Runs:
         """Every run at a load that this plan asked for, in the order in which it did."""
         return [row for row in self._used.values() if "load" in row]
 
-    def saturations(self, setups: Sequence[Setup]) -> list[float | None]:
-        """Requests a second at which each serves a backlog; None if it serves nothing."""
+    def backlogs(self, setups: Sequence[Setup]) -> list[Backlog]:
+        """How each serves a backlog."""
         tasks = [BacklogRun(setup, self._digest(setup, "backlog")) for setup in setups]
         self._watcher.starts("saturation", len(tasks))
-        return [row["saturation_rps"] for row in self._rows_of(tasks)]
+        return [Backlog.of(row) for row in self._rows_of(tasks)]
 
     def at(self, grid: LoadGrid, points: Iterable[tuple[Setup, int, int]]) -> list[Row]:
         """The row of each (setup, number of the load, seed)."""

@@ -92,6 +92,24 @@ class LoadRun:
 
 
 @dataclass(frozen=True, slots=True)
+class Backlog:
+    """How a setup serves requests that are all there at the start.
+
+    Attributes:
+        rate_rps: Requests a second; None if it serves nothing.
+        decode_s: How long a request of mean length decodes at the median TPOT.
+    """
+
+    rate_rps: float | None
+    decode_s: float
+
+    @classmethod
+    def of(cls, row: Row) -> Backlog:
+        """What a run of it found."""
+        return cls(row["saturation_rps"], row["decode_s"] or 0.0)
+
+
+@dataclass(frozen=True, slots=True)
 class BacklogRun:
     """How fast a setup serves requests that are all there at the start: where a search starts.
 
@@ -109,11 +127,16 @@ class BacklogRun:
         rows = np.linspace(0, len(trace) - 1, min(BACKLOG_REQUESTS, len(trace))).astype(np.int64)
         backlog = replace(take(trace, rows), arrival_ns=np.zeros(len(rows), np.int64))
         row: Row = {**self.setup.place, "digest": self.digest, "error": None}
+        found: Row = {"saturation_rps": None, "decode_s": None}
         try:
-            rate_rps = simulate(self.setup.cell, backlog).metrics["throughput_rps"]
+            metrics = simulate(self.setup.cell, backlog).metrics
         except Exception as error:  # noqa: BLE001 - the search then starts at the trace's own rate
-            return row | {"error": f"{type(error).__name__}: {error}", "saturation_rps": None}
-        return row | {"saturation_rps": rate_rps or None}
+            return row | found | {"error": f"{type(error).__name__}: {error}"}
+        if metrics["throughput_rps"]:
+            tokens = float(backlog.output_tokens.mean()) - 1
+            tpot_s = metrics["tpot_s"]["p50"] or 0.0
+            found = {"saturation_rps": metrics["throughput_rps"], "decode_s": tokens * tpot_s}
+        return row | found
 
 
 def digest_of(setup: Setup, trace_digest: str, what: object) -> str:

@@ -61,7 +61,8 @@ def latencies(log: EventLog, window: Window, terms: Iterable[Term]) -> dict[str,
     """Each statistic of the objective, in seconds, over the requests that arrived in the window.
 
     Returns:
-        Also `measured`, `unserved` (of them) and `output_tokens_per_s` (of the measured).
+        Also `measured`, `unserved` (of them), `output_tokens_per_s` (of the measured), and
+        `decode_s`, their mean time from first to last token.
     """
     arrivals = log.of(EventKind.ARRIVAL)
     measured = int(window.holds(arrivals[:, 0]).sum())
@@ -75,11 +76,13 @@ def latencies(log: EventLog, window: Window, terms: Iterable[Term]) -> dict[str,
     }
     unserved = measured - int(inside.sum())
     tokens = float(timeline.output_tokens[inside].sum())
+    decode_s = seconds["e2e"] - seconds["ttft"]
     return {
         "measured": measured,
         "unserved": unserved,
         "arrived_rps": measured / window.seconds,
         "output_tokens_per_s": tokens / window.seconds,
+        "decode_s": _mean(decode_s),
         **{term.name: term.value_s(seconds[term.latency], unserved) for term in terms},
     }
 
@@ -113,7 +116,7 @@ def pressure(log: EventLog, window: Window) -> dict[str, Any]:
     }
 
 
-def _mean(values: Rows | NDArray[np.bool_]) -> float:
+def _mean(values: Rows | NDArray[np.bool_] | NDArray[np.float64]) -> float:
     return float(values.mean()) if len(values) else 0.0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from traces.families import families_of
 from traces.loads import Traffic
 from traces.record import Trace, TraceError
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NUM = 400
+FAMILY = 2
+"""Requests that share a prefix, and so stay or go together."""
 LOADS = st.floats(0.2, 5.0)
 SEEDS = st.integers(0, 5)
 
@@ -30,7 +34,7 @@ def trace_of(seed: int, first_ns: int = 0) -> Trace:
         rng.integers(1, 50, NUM),
         first_ns + np.cumsum(rng.integers(0, 10**9, NUM)),
         tenants=tuple(f"t{i % 3}" for i in range(NUM)),
-        prefixes=tuple((i // 2,) for i in range(NUM)),
+        prefixes=tuple((NUM, i // FAMILY) for i in range(NUM)),
         prefix_block_tokens=512,
         priorities=tuple(i % 4 for i in range(NUM)),
     )
@@ -51,7 +55,10 @@ def test_a_load_has_its_share_of_requests_each_with_its_marks(
     found = traffic.at(load, seed)
     found.check_integrity()
     part = load % 1
-    assert abs(len(found) - load * NUM) <= 5 * np.sqrt(NUM * part * (1 - part)) + 1e-6
+    spread = np.sqrt(FAMILY * NUM * part * (1 - part))
+    assert abs(len(found) - load * NUM) <= 5 * spread + 1e-6
+    for family, kept in Counter(found.prefixes).items():
+        assert kept == FAMILY, f"{family} was parted"
     counts = Counter(marks(found))
     assert set(counts) <= set(marks(trace))
     assert max(counts.values()) <= np.ceil(load)
@@ -89,11 +96,38 @@ def test_copies_are_the_trace_shifted_and_texts_of_copies_differ(
     traffic = Traffic.of(trace)
     found = traffic.at(float(copies), seed)
     assert len(found) == copies * NUM
-    assert len(set(found.prefixes)) == copies * NUM / 2
+    assert len(set(found.prefixes)) == copies * NUM / FAMILY
     assert found.arrival_ns is not None
     assert trace.arrival_ns is not None
     shifts = (found.arrival_ns - trace.arrival_ns[found.prompt_tokens - 1]) % traffic.period_ns
     assert len(set(shifts.tolist())) == copies
+
+
+@given(st.lists(st.integers(0, 10**12), min_size=2, max_size=60, unique=True), st.floats(1, 900))
+def test_no_other_part_is_busier(times_ns: list[int], seconds: float) -> None:
+    arrival = np.sort(np.array(times_ns, np.int64))
+    ones = np.ones(len(arrival), np.int64)
+    traffic = Traffic.of(Trace("any", np.arange(1, len(arrival) + 1), ones, arrival))
+    length_ns = round(seconds * 1e9)
+    starts = [time for time in arrival.tolist() if length_ns < traffic.period_ns]
+    most = max((int(((arrival >= s) & (arrival < s + length_ns)).sum()) for s in starts), default=0)
+    if most <= 1:
+        assert traffic.busiest(seconds) is traffic
+    else:
+        part = traffic.busiest(seconds).trace
+        assert len(part) == most
+        assert part.arrival_ns is not None
+        rows = part.prompt_tokens - 1
+        assert (part.arrival_ns == arrival[rows] - arrival[rows[0]]).all()
+        assert part.arrival_ns[-1] < length_ns
+
+
+def test_families_share_more_than_a_preamble() -> None:
+    prefixes = ((9, 1), (9, 2), (9, 1, 3), (), (9,), (9, 2, 4), (9,), (9, 1, 3), (9, 5))
+    ones = np.ones(len(prefixes), np.int64)
+    trace = Trace("turns", ones, ones, ones, prefixes=prefixes, prefix_block_tokens=1)
+    assert families_of(trace).tolist() == [0, 1, 0, 2, 3, 1, 4, 0, 5]
+    assert families_of(replace(trace, prefixes=())).tolist() == list(range(len(prefixes)))
 
 
 def test_load_one_of_seed_zero_is_the_trace() -> None:
