@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from scenarios.errors import UnknownNameError, UserError
+from scenarios.errors import LostWorkersError, UnknownNameError, UserError
 from scenarios.version import TWINPOOL_VERSION
 from traces.record import TraceError
 
@@ -86,9 +86,9 @@ def _run() -> int:
     usage_error: Any = typer.BadParameter.__mro__[2]  # the base of all that typer finds wrong
     try:
         return int(app(standalone_mode=False) or 0)
-    except (UserError, TraceError) as error:
+    except (UserError, TraceError, LostWorkersError) as error:
         _say(str(error))
-        return EXIT_USER
+        return EXIT_FAILED if isinstance(error, LostWorkersError) else EXIT_USER
     except usage_error as error:
         _say(error.format_message())
         return EXIT_USER

@@ -8,6 +8,10 @@ class UserError(ValueError):
     """The user's mistake: the message is one sentence that says what to do."""
 
 
+class LostWorkersError(Exception):
+    """Processes or a cluster that work was given to ended; the message is one sentence."""
+
+
 class UnknownNameError(UserError):
     """A name that is not there; the message lists the known names, nearest first."""
 

@@ -1,27 +1,26 @@
-"""Where tasks run: on processes of this machine, or on a Dask or Ray cluster through joblib."""
+"""Where tasks run: on processes of this machine, or on a Dask or Ray cluster."""
 
 from __future__ import annotations
 
 import importlib
-import logging
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from joblib import Parallel, delayed, parallel_config, register_parallel_backend
-
+from scenarios.cluster import on_cluster
+from scenarios.dask_cluster import dask_cluster
 from scenarios.errors import UnknownNameError, UserError
-from scenarios.processes import ignoring_interrupts, numbered, run_all
+from scenarios.processes import on_processes
+from scenarios.ray_cluster import ray_cluster
+from scenarios.retries import run_with_retries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from scenarios.processes import Found_co, Task
+    from scenarios.retries import Ended, Runner, Task
 
 LOCAL = "local"
-CONNECT_S = 20
-"""Seconds to wait for a cluster that was named by its address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +49,18 @@ class Pool:
     """Runs tasks, and yields what they find as they end.
 
     Attributes:
-        jobs: Processes of this machine.
-        is_remote: Whether joblib's current backend is a cluster instead.
+        runner: How.
     """
 
-    jobs: int
-    is_remote: bool = False
+    runner: Runner
 
-    def run(self, tasks: Sequence[Task[Found_co]]) -> Iterator[tuple[int, Found_co]]:
-        """(index, what it found) of each task as it ends."""
-        if not self.is_remote:
-            return run_all(tasks, self.jobs)
-        calls = (delayed(numbered)(index, task) for index, task in enumerate(tasks))
-        # One task at a time to each worker: joblib would bundle short ones, and a bundle lands, or
-        # is lost, as a whole.
-        parallel = Parallel(n_jobs=-1, batch_size=1, return_as="generator_unordered")
-        found: Iterator[tuple[int, Found_co]] = parallel(calls)
-        return found
+    def run(self, tasks: Sequence[Task[Any]]) -> Iterator[Ended]:
+        """(number, what it found) of each task as it ends; see `run_with_retries`.
+
+        Raises:
+            LostWorkersError: The cluster has gone.
+        """
+        return run_with_retries(tasks, self.runner)
 
 
 @contextmanager
@@ -76,61 +70,28 @@ def open_pool(place: Place) -> Iterator[Pool]:
     Raises:
         UserError: The backend is not installed, or no cluster answers at the address.
     """
-    with BACKENDS[place.backend](place) as pool:
-        yield pool
+    with BACKENDS[place.backend](place) as runner:
+        yield Pool(runner)
 
 
 @contextmanager
-def _local(place: Place) -> Iterator[Pool]:
-    yield Pool(place.jobs)
+def _local(place: Place) -> Iterator[Runner]:
+    yield on_processes(place.jobs)
 
 
 @contextmanager
-def _dask(place: Place) -> Iterator[Pool]:
-    distributed = _installed("distributed", "dask")
-    # What goes wrong reaches us as an exception; a closed connection is told with a traceback.
-    for name in ("distributed", "asyncio"):
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    if place.address is None:
-        # One thread a worker: simulating holds the interpreter, so that threads would only wait.
-        with ignoring_interrupts():
-            cluster = distributed.LocalCluster(
-                n_workers=place.jobs,
-                threads_per_worker=1,
-                dashboard_address=None,
-                silence_logs=logging.CRITICAL,
-            )
-    else:
-        cluster = None
-    try:
-        client = _connected(lambda: distributed.Client(cluster or place.address, timeout=CONNECT_S))
-        with client, parallel_config(backend="dask", wait_for_workers_timeout=CONNECT_S):
-            yield Pool(place.jobs, is_remote=True)
-    finally:
-        if cluster is not None:
-            cluster.close()
+def _dask(place: Place) -> Iterator[Runner]:
+    with dask_cluster(_installed("distributed", "dask"), place.jobs, place.address) as cluster:
+        yield on_cluster(cluster)
 
 
 @contextmanager
-def _ray(place: Place) -> Iterator[Pool]:
-    ray = _installed("ray", "ray")
-    base = _installed("ray.util.joblib.ray_backend", "ray").RayBackend
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if place.address is None:
-        options |= {"num_cpus": place.jobs, "include_dashboard": False}
-    _connected(lambda: ray.init(address=place.address, **options))
-    # Ray's pool calls back with each result, which is all that a generator of results needs; its
-    # backend just does not say so.
-    backend = type("RayBackend", (base,), {"supports_return_generator": True})
-    register_parallel_backend("ray", backend)
-    try:
-        with parallel_config(backend="ray"):
-            yield Pool(place.jobs, is_remote=True)
-    finally:
-        ray.shutdown()
+def _ray(place: Place) -> Iterator[Runner]:
+    with ray_cluster(_installed("ray", "ray"), place.jobs, place.address) as cluster:
+        yield on_cluster(cluster)
 
 
-BACKENDS: dict[str, Callable[[Place], AbstractContextManager[Pool]]] = {
+BACKENDS: dict[str, Callable[[Place], AbstractContextManager[Runner]]] = {
     LOCAL: _local,
     "dask": _dask,
     "ray": _ray,
@@ -144,10 +105,3 @@ def _installed(module: str, extra: str) -> Any:  # noqa: ANN401 - a module witho
         raise UserError(
             f"--backend {extra} needs {extra}: install it with pip install 'twinpool[{extra}]'"
         ) from None
-
-
-def _connected(connect: Callable[[], Any]) -> Any:  # noqa: ANN401 - a client without types
-    try:
-        return connect()
-    except (OSError, TimeoutError, ValueError) as error:
-        raise UserError(f"no cluster answers at --address: {error}") from None

@@ -8,20 +8,22 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from scenarios.errors import LostWorkersError
 from scenarios.pools import Place, open_pool
 from scenarios.profile import load_profile
+from scenarios.retries import Lost
 from scenarios.sweep_page import sweep_html
 from scenarios.sweep_store import RESULTS, Ledger, write_results
-from scenarios.sweep_task import CapacityTask, Group, settings_of
+from scenarios.sweep_task import CapacityTask, Group, is_lost, settings_of
 from scenarios.version import SCHEMA_VERSION, TWINPOOL_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from scenarios.pools import Pool
     from scenarios.sweep_scenario import SweepScenario
-    from scenarios.sweep_task import Row
+    from scenarios.sweep_task import Done, Row
 
 CELLS = "cells.jsonl"
 CAPACITIES = "capacities.jsonl"
@@ -78,6 +80,15 @@ class SweepInterruptedError(Exception):
         self.partial = partial
 
 
+class SweepLostError(LostWorkersError):
+    """The workers have gone; `partial` holds the cells that were done."""
+
+    def __init__(self, reason: str, partial: SweepResult, folder: Path) -> None:
+        done = f"{len(partial.rows)} cells are done; they are kept in {folder}"
+        super().__init__(f"{reason}: {done}, repeat the command to go on")
+        self.partial = partial
+
+
 def sweep(scenario: SweepScenario, options: SweepOptions, watcher: SweepWatcher) -> SweepResult:
     """Run every cell that the folder does not hold yet; write the table of all.
 
@@ -89,29 +100,53 @@ def sweep(scenario: SweepScenario, options: SweepOptions, watcher: SweepWatcher)
     Raises:
         UserError: A damaged file in the folder.
         SweepInterruptedError: The user interrupted; the table of what was done is written.
+        SweepLostError: The same, since the workers have gone.
     """
     start_s = time.perf_counter()
     ledger = Ledger(options.folder / CELLS)
     digests: list[tuple[str, ...]] = []
-    interrupted = False
+
+    def write() -> SweepResult:
+        rows = [ledger.rows[digest] for group in digests for digest in group]
+        result = SweepResult(_facts(scenario, rows, time.perf_counter() - start_s), rows)
+        _write(options.folder, result)
+        return result
+
     try:
         with open_pool(options.place) as pool:
             groups = _groups(scenario, options, watcher, pool)
-            tasks = list(_tasks(groups, _by_place(ledger.rows)))
-            digests += [()] * len(tasks)
-            watcher.starts("cells", sum(len(task.allocators) for task in tasks))
-            for index, done in pool.run(tasks):
-                ledger.append(done.rows)
-                digests[index] = done.digests
-                watcher.advanced(len(done.digests))
+            _run_cells(groups, ledger, digests, watcher, pool)
     except KeyboardInterrupt:
-        interrupted = True
-    rows = [ledger.rows[digest] for group in digests for digest in group]
-    result = SweepResult(_facts(scenario, rows, time.perf_counter() - start_s), rows)
-    _write(options.folder, result)
-    if interrupted:
-        raise SweepInterruptedError(result)
-    return result
+        raise SweepInterruptedError(write()) from None
+    except LostWorkersError as error:
+        raise SweepLostError(str(error), write(), options.folder) from None
+    return write()
+
+
+def _run_cells(
+    groups: list[Group],
+    ledger: Ledger,
+    digests: list[tuple[str, ...]],
+    watcher: SweepWatcher,
+    pool: Pool,
+) -> None:
+    """Run cells, record each as it ends, and note its digest in the order of the grid."""
+    tasks = list(_tasks(groups, _by_place(ledger.rows)))
+    digests += [()] * len(tasks)
+    watcher.starts("cells", sum(len(task.allocators) for task in tasks))
+    for index, done in _recorded(tasks, ledger, pool):
+        digests[index] = done.digests
+        watcher.advanced(len(done.digests))
+
+
+def _recorded(
+    tasks: Sequence[CapacityTask | Group], ledger: Ledger, pool: Pool
+) -> Iterator[tuple[int, Done]]:
+    """What each task found as it ends, with its rows recorded."""
+    for index, found in pool.run(tasks):
+        done = tasks[index].lost(found.sentence) if isinstance(found, Lost) else found
+        ledger.append(done.rows)
+        yield index, done
 
 
 def _groups(
@@ -125,8 +160,7 @@ def _groups(
     tasks = [CapacityTask(setting, rule.allocator, rule.seeds, kept) for setting in settings]
     capacities: dict[int, Row] = {}
     watcher.starts("capacities", len(tasks))
-    for index, done in pool.run(tasks):
-        ledger.append(done.rows)
+    for index, done in _recorded(tasks, ledger, pool):
         capacities[index] = ledger.rows[done.digests[0]]
         watcher.advanced(1)
     grid = scenario.grid
@@ -167,9 +201,14 @@ def _first(groups: list[Group], num_cells: int) -> list[Group]:
 
 
 def _by_place(rows: dict[str, Row]) -> dict[str, frozenset[str]]:
-    """The digests that are recorded for each group, so that a task takes only its own along."""
+    """The digests that are recorded for each group, so that a task takes only its own along.
+
+    Cells that were only lost are not: they run again.
+    """
     found: dict[str, set[str]] = {}
     for digest, row in rows.items():
+        if is_lost(row):
+            continue
         found.setdefault(_key(row), set()).add(digest)
     return {key: frozenset(digests) for key, digests in found.items()}
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich import box
-from rich.markup import escape
-from rich.table import Table
-
+from scenarios.terminal_table import add_names, titled_table
 from sim.metrics.stability import OVERLOADED
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from scenarios.sweep import SweepResult
     from scenarios.sweep_task import Row
 
 PERCENT = 100
+MANY = 1000
+"""Means from here on are shown without decimals."""
+
 FIGURES = ("throughput_rps", "goodput_rps")
 COUNTS = ("rejected", "preemptions", "migrations_count")
 HEADS = (
@@ -28,22 +30,25 @@ HEADS = (
 )
 
 
-def sweep_table(result: SweepResult) -> Table:
-    """Rates relative to the capacity and counts, means over the cells that did not fail."""
+def sweep_table(result: SweepResult, width: int) -> Table:
+    """Rates relative to the capacity and counts, means over the cells that did not fail.
+
+    Args:
+        result: The cells.
+        width: Columns of the terminal.
+    """
     facts = result.facts
-    table = Table(
-        title=f"{facts['scenario']}: {facts['cells']:,} cells, {facts['failed_cells']:,} failed",
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        caption=f"means a cell; percent of the capacity; goodput within {facts['slo']};"
+    table = titled_table(
+        f"{facts['scenario']}: {facts['cells']:,} cells, {facts['failed_cells']:,} failed",
+        f"means a cell; percent of the capacity; goodput within {facts['slo']};"
         " overloaded: cells whose latencies grow with the length of the trace",
     )
-    table.add_column("allocator", overflow="fold")
-    for name in HEADS:
-        table.add_column(name, justify="right")
-    for allocator, rows in by_allocator(result.rows).items():
-        table.add_row(escape(allocator), f"{len(rows):,}", *means(rows))
+    cells = by_allocator(result.rows)
+    names = add_names(table, "allocator", list(cells), width)
+    for head in HEADS:
+        table.add_column(head, justify="right", no_wrap=True)
+    for name, rows in zip(names, cells.values(), strict=True):
+        table.add_row(name, f"{len(rows):,}", *means(rows))
     return table
 
 
@@ -66,4 +71,5 @@ def means(rows: list[Row]) -> list[str]:
     ]
     counts = [sum(row[name] for row in good) / len(good) for name in COUNTS]
     overloaded = sum(row["stability"] == OVERLOADED for row in good)
-    return [*(f"{value:.1f}" for value in (*shares, *counts)), f"{overloaded:,}"]
+    figures = (f"{v:,.0f}" if v >= MANY else f"{v:.1f}" for v in (*shares, *counts))
+    return [*figures, f"{overloaded:,}"]

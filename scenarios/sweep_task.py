@@ -28,6 +28,10 @@ NUM_SAMPLES = 250
 """Samples of occupancy a run: enough for means; 2,000 would take 40 % of the time of a run."""
 
 
+class WorkerDiedError(RuntimeError):
+    """The process of a cell ended whenever it was tried."""
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """What a task found.
@@ -111,7 +115,7 @@ class CapacityTask:
     kept: frozenset[str]
 
     def run(self) -> Done:
-        """See `scenarios.processes.Task`; a cell that fails is recorded with its error."""
+        """See `scenarios.retries.Task`; a cell that fails is recorded with its error."""
         setting = self.setting
         row: Row = {"model": setting.model, "mix": setting.mix_name}
         try:
@@ -124,9 +128,18 @@ class CapacityTask:
             if not rate_rps:
                 raise UserError(f"{self.allocator} serves nothing of {setting.mix_name}")  # noqa: TRY301
         except Exception as error:  # noqa: BLE001 - recorded with its cells, which fail for it
-            digest = _digest(row, repr((asdict(setting), self.allocator, self.seeds)))
-            return Done((digest,), ({**row, "digest": digest, "error": _said(error)},))
+            return self._failed(error)
         return Done((digest,), ({**row, "digest": digest, "capacity_rps": rate_rps},))
+
+    def lost(self, sentence: str) -> Done:
+        """What to record if its processes ended; a repeated sweep tries it again."""
+        return self._failed(WorkerDiedError(sentence))
+
+    def _failed(self, error: Exception) -> Done:
+        setting = self.setting
+        row: Row = {"model": setting.model, "mix": setting.mix_name}
+        digest = _digest(row, repr((asdict(setting), self.allocator, self.seeds)))
+        return Done((digest,), ({**row, "digest": digest, "error": _said(error)},))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +170,7 @@ class Group:
         return {**names, "load": self.load, "seed": self.seed}
 
     def run(self) -> Done:
-        """See `scenarios.processes.Task`; a cell that fails is recorded with its error."""
+        """See `scenarios.retries.Task`; a cell that fails is recorded with its error."""
         try:
             rate_rps = self._rate_rps()
             trace = _trace_at(self.setting.mix, rate_rps, self.seed)
@@ -179,6 +192,14 @@ class Group:
             if digest not in self.kept
         )
         return Done(digests, rows)
+
+    def lost(self, sentence: str) -> Done:
+        """What to record of cells whose processes ended.
+
+        Their digests hold no trace: a repeated sweep tries them again, since what ended a process
+        from outside says nothing of the cell.
+        """
+        return self._failed(WorkerDiedError(sentence))
 
     def _rate_rps(self) -> float:
         if "error" in self.capacity:
@@ -235,6 +256,11 @@ def _flat(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
                 yield from _flat(figures, f"{prefix}{name}_{figures['tenant']}_")
         else:
             yield prefix + name, value
+
+
+def is_lost(row: Row) -> bool:
+    """Whether a row only says that the processes of its cell ended."""
+    return str(row.get("error")).startswith(WorkerDiedError.__name__)
 
 
 def _said(error: Exception) -> str:

@@ -131,7 +131,8 @@ def show_sweep(result: SweepResult, *, as_json: bool) -> None:
     if as_json:
         print_json(result.to_json())
     elif result.rows:
-        Console().print(sweep_table(result))
+        console = Console()
+        console.print(sweep_table(result, console.width))
 
 
 def say_replay_interrupted(

@@ -4,27 +4,40 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.markup import escape
-from rich.table import Table
 
 from scenarios.capacity.answer import lengths_up_to
 from scenarios.machine import GIB
+from scenarios.terminal_table import name_text, titled_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rich.table import Table
 
     from scenarios.capacity.engine import Sizing
     from scenarios.capacity.run import CapacityResult
 
 
-def capacity_tables(result: CapacityResult, advice: dict[str, Any] | None) -> Iterator[Table]:
-    """Figures, the budget, the ledger, concurrency by length, and settings for a trace."""
+NUMBER_WIDTH = 20
+"""Columns of one engine in the table of concurrency, at most."""
+
+
+def capacity_tables(
+    result: CapacityResult, advice: dict[str, Any] | None, width: int
+) -> Iterator[Table]:
+    """Figures, the budget, the ledger, concurrency by length, and settings for a trace.
+
+    Args:
+        result: The answer.
+        advice: Settings for a trace, if there is one.
+        width: Columns of the terminal.
+    """
     yield _figures(result)
     if result.budget.terms:
         yield _budget(result)
     yield _ledger(result.sizing)
-    yield _concurrency(result)
+    yield from _concurrencies(result, width)
     if advice is not None:
         yield _advice(advice)
 
@@ -70,10 +83,18 @@ def _ledger(sizing: Sizing) -> Table:
     return table
 
 
-def _concurrency(result: CapacityResult) -> Table:
-    answers = {str(result.facts["engine"]): result.sizing, **result.others}
-    columns = [(name, "right") for name in answers]
-    table = _table("Requests at once, by length", ("tokens", "right"), *columns)
+def _concurrencies(result: CapacityResult, width: int) -> Iterator[Table]:
+    """As many engines a table as the width holds."""
+    answers = list({str(result.facts["engine"]): result.sizing, **result.others}.items())
+    at_once = max(1, width // NUMBER_WIDTH - 1)
+    for first in range(0, len(answers), at_once):
+        yield _concurrency(result, dict(answers[first : first + at_once]), width)
+
+
+def _concurrency(result: CapacityResult, answers: dict[str, Sizing], width: int) -> Table:
+    table = _table("Requests at once, by length", ("tokens", "right"))
+    for name in answers:
+        table.add_column(name_text(name, width), justify="right", overflow="fold")
     for tokens in lengths_up_to(result.sizing.question.max_model_len):
         row = (f"{sizing.concurrency(tokens):,.2f}" for sizing in answers.values())
         table.add_row(f"{tokens:,}", *row)
@@ -89,9 +110,7 @@ def _advice(advice: dict[str, Any]) -> Table:
 
 
 def _table(title: str, *columns: tuple[str, str]) -> Table:
-    table = Table(
-        title=escape(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD
-    )
+    table = titled_table(title)
     for heading, side in columns:
         table.add_column(escape(heading), justify="right" if side == "right" else "left")
     return table

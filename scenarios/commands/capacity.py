@@ -134,7 +134,7 @@ def capacity_command(
         print_json(answer)
         return
     console = Console()
-    for table in capacity_tables(result, advice):
+    for table in capacity_tables(result, advice, console.width):
         console.print(table)
     if not quiet:
         for note in answer["explanation"]["notes"]:

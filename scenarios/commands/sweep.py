@@ -10,7 +10,7 @@ import typer
 
 from scenarios.commands.options import JsonFlag, ProfileOption, QuietFlag
 from scenarios.pools import BACKENDS, LOCAL, Place
-from scenarios.sweep import REPORT, SweepInterruptedError, SweepOptions, sweep
+from scenarios.sweep import REPORT, SweepInterruptedError, SweepLostError, SweepOptions, sweep
 from scenarios.sweep_file import load_sweep
 from scenarios.sweep_store import RESULTS
 from scenarios.terminal import (
@@ -63,6 +63,10 @@ def sweep_command(
             say_sweep_interrupted(interruption, folder)
             show_sweep(interruption.partial, as_json=as_json)
             raise typer.Exit(EXIT_INTERRUPTED) from None
+        except SweepLostError as loss:
+            watcher.stop()
+            show_sweep(loss.partial, as_json=as_json)
+            raise
     show_sweep(result, as_json=as_json)
     if not quiet:
         say(f"results: {folder / RESULTS}, report: {folder / REPORT}")

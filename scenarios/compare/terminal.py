@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from scenarios.compare.folder import write_comparison
 from scenarios.compare.wording import figure_rows, request_lines
 from scenarios.terminal import print_json
+from scenarios.terminal_table import titled_table
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from rich.table import Table
 
     from scenarios.compare.comparison import Comparison
 
@@ -35,13 +35,10 @@ def show_comparison(found: Comparison, folder: Path | None, *, as_json: bool) ->
 def comparison_table(found: Comparison) -> Table:
     """A line a figure: measured, simulated, error and its interval."""
     facts = found.facts
-    table = Table(
-        title=f"{escape(facts['allocator'])} against {escape(facts['measured'])}:"
+    table = titled_table(
+        f"{facts['allocator']} against {facts['measured']}:"
         f" {len(found.matching):,} requests, matched by {facts['matched_by']}",
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        caption="error: (simulated - measured) / measured, with its 95 % interval",
+        "error: (simulated - measured) / measured, with its 95 % interval",
     )
     table.add_column("", no_wrap=True)
     for name in ("measured", "simulated", "error, %", "from", "to"):

@@ -75,7 +75,7 @@ class LoadRun:
     digest: str
 
     def run(self) -> Row:
-        """See `scenarios.processes.Task`; a run that fails is recorded with its error."""
+        """See `scenarios.retries.Task`; a run that fails is recorded with its error."""
         setup = self.setup
         row: Row = {
             **setup.place,
@@ -122,7 +122,7 @@ class BacklogRun:
     digest: str
 
     def run(self) -> Row:
-        """See `scenarios.processes.Task`."""
+        """See `scenarios.retries.Task`."""
         trace = self.setup.traffic.trace
         rows = np.linspace(0, len(trace) - 1, min(BACKLOG_REQUESTS, len(trace))).astype(np.int64)
         backlog = replace(take(trace, rows), arrival_ns=np.zeros(len(rows), np.int64))

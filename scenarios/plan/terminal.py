@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from scenarios.report.sheet import NOTHING, number
 from scenarios.terminal import print_json, say
+from scenarios.terminal_table import NARROW, add_names, titled_table, used_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from rich.table import Table
 
     from scenarios.plan.plan import PlanInterruptedError
     from scenarios.plan.result import PlanResult
@@ -28,7 +28,7 @@ def show_plan(found: PlanResult, *, as_json: bool) -> None:
         print_json(found.to_json())
         return
     console = Console()
-    for table in plan_tables(found):
+    for table in plan_tables(found, console.width):
         console.print(table)
     if found.recommendation is not None:
         console.print(found.recommendation["sentence"], highlight=False, markup=False)
@@ -47,31 +47,47 @@ def say_plan_interrupted(interruption: PlanInterruptedError, folder: Path | None
     say(f"interrupted: {done} runs are done{kept}")
 
 
-def plan_tables(found: PlanResult) -> Iterator[Table]:
-    """One for the allocators, one each for splits and inputs where there are any."""
-    facts = found.facts
-    table = _table(f"{facts['model']}: highest load within {facts['slo']}")
-    table.add_column("allocator", overflow="fold")
-    for head in HEADS:
-        table.add_column(head, justify="right", no_wrap=True)
-    several = len(facts["devices"]) > 1
-    for row in found.allocators:
-        name = row["allocator"] + " (bound)" * row["is_bound"]
-        table.add_row(escape(name + f"\non {row['device']}" * several), *allocator_texts(row))
-    yield table
+def plan_tables(found: PlanResult, width: int) -> Iterator[Table]:
+    """One a device for the allocators, one each for splits and inputs where there are any.
+
+    Args:
+        found: The answer.
+        width: Columns of the terminal.
+    """
+    for device in found.facts["devices"]:
+        yield _allocators_table(found, device, width)
     for splits in found.ratios:
         yield _splits_table(splits)
     if found.sensitivity:
         yield _inputs_table(found.sensitivity)
 
 
+def _allocators_table(found: PlanResult, device: str, width: int) -> Table:
+    """A line an allocator; devices and costs only where they were asked for."""
+    facts = found.facts
+    table = titled_table(f"{facts['model']} on {device}: highest load within {facts['slo']}")
+    rows = [row for row in found.allocators if row["device"] == device]
+    heads, texts = HEADS, [allocator_texts(row) for row in rows]
+    if width < NARROW:  # the interval goes below the load
+        heads = (f"{HEADS[0]} {HEADS[1]}", *HEADS[2:])
+        texts = [(f"{rate}\n{interval}", *others) for rate, interval, *others in texts]
+    used = used_columns(heads, texts, NOTHING)
+    names = [row["allocator"] + " (bound)" * row["is_bound"] for row in rows]
+    names = add_names(table, "allocator", names, width)
+    for place in used:
+        table.add_column(heads[place], justify="right", no_wrap=True)
+    for name, cells in zip(names, texts, strict=True):
+        table.add_row(name, *(cells[place] for place in used))
+    return table
+
+
 def allocator_texts(row: dict[str, Any]) -> tuple[str, ...]:
     """The figures of an allocator: rate, interval, concurrency, limit, devices, cost."""
     low, high = row["max_rate_low_rps"], row["max_rate_high_rps"]
-    interval = NOTHING if low is None else f"{low:.4g} to {high:.4g}"
+    interval = NOTHING if low is None else f"{_short(low)} to {_short(high)}"
     devices = row["devices_for_target"]
     return (
-        number(row["max_rate_rps"], 2),
+        NOTHING if row["max_rate_rps"] is None else _short(row["max_rate_rps"]),
         interval,
         number(row["max_concurrency"], 0),
         row["limiting_resource"] or NOTHING,
@@ -80,9 +96,14 @@ def allocator_texts(row: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
+def _short(rate_rps: float) -> str:
+    """Three digits, or all of a whole number."""
+    return f"{rate_rps:,.0f}" if rate_rps >= 1000 else f"{rate_rps:.3g}"  # noqa: PLR2004 - digits
+
+
 def _splits_table(splits: dict[str, Any]) -> Table:
-    table = _table(f"static splits on {splits['device']}: percent lost")
-    for name in ("state ratio", "highest, 1/s", "against the best split", "against the best"):
+    table = titled_table(f"static splits on {splits['device']}: percent lost")
+    for name in ("state ratio", "highest, 1/s", "than the best split", "than the best"):
         table.add_column(name, justify="right")
     for row in splits["splits"]:
         table.add_row(
@@ -95,7 +116,7 @@ def _splits_table(splits: dict[str, Any]) -> Table:
 
 
 def _inputs_table(changes: list[dict[str, Any]]) -> Table:
-    table = _table("what the highest load of the recommended allocator depends on, percent")
+    table = titled_table("what the highest load of the recommended allocator depends on, percent")
     for name in ("input", "change", "less of it", "more of it"):
         table.add_column(name, justify="left" if name == "input" else "right")
     for row in changes:
@@ -103,7 +124,3 @@ def _inputs_table(changes: list[dict[str, Any]]) -> Table:
         texts = (NOTHING if effect is None else f"{effect:+.1f}" for effect in effects)
         table.add_row(row["input"], f"{row['change_pct']:g}", *texts)
     return table
-
-
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)

@@ -45,7 +45,7 @@ class RunsTask:
     runs: tuple[Run, ...]
 
     def run(self) -> tuple[Row, ...]:
-        """See `scenarios.processes.Task`."""
+        """See `scenarios.retries.Task`."""
         return tuple(run.run() for run in self.runs)
 
 

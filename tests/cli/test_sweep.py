@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -37,6 +38,28 @@ reference_tokens = 512
 [mixes.chat]
 trace = "poisson:n=40,prompt=300,output=60"
 """
+
+
+CLUSTER = """
+import sys, distributed
+if __name__ == "__main__":
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=60
+    ) as cluster:
+        print(cluster.scheduler_address, flush=True)
+        sys.stdin.read()
+"""
+"""A Dask cluster with two workers, which goes when its process group is killed."""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The table of a sweep that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "chat.toml").write_text(SCENARIO)
+    process = _start(folder, "chat.toml", "--out", "out", "--jobs", 1)
+    process.communicate(timeout=120)
+    return (folder / "out" / "results.parquet").read_bytes()
 
 
 @pytest.fixture
@@ -92,23 +115,63 @@ def test_a_mistake_is_one_sentence(twinpool: Twinpool, scenario: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("backend", ["local", "dask", "ray"])
 def test_a_killed_sweep_loses_and_repeats_nothing(
-    twinpool: Twinpool, scenario: Path, tmp_path: Path
+    whole: bytes, scenario: Path, tmp_path: Path, backend: str
 ) -> None:
-    process = _start(tmp_path, scenario, "--out", "killed", "--jobs", 2)
-    _wait_for_lines(tmp_path / "killed" / "cells.jsonl", 6)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
-    recorded = (tmp_path / "killed" / "cells.jsonl").read_text()
-    assert 6 <= recorded.count("\n") < 48
-    for folder in ("killed", "whole"):
-        assert twinpool("sweep", scenario, "--out", folder, "--jobs", 1).exit_code == 0
-    resumed, whole = (tmp_path / folder / "results.parquet" for folder in ("killed", "whole"))
-    assert resumed.read_bytes() == whole.read_bytes()
-    lines = (tmp_path / "killed" / "cells.jsonl").read_text()
-    assert lines.startswith(recorded[: recorded.rfind("\n") + 1])
-    assert len({json.loads(line)["digest"] for line in lines.splitlines()}) == 48
-    assert lines.count("\n") == 48
+    pytest.importorskip({"local": "joblib", "dask": "distributed", "ray": "ray"}[backend])
+    cells = tmp_path / "killed" / "cells.jsonl"
+    recorded = ""
+    for count in sorted(random.sample(range(1, 44), 2)):  # other moments each time, on purpose
+        process = _start(tmp_path, scenario, "--out", "killed", "--jobs", 2, "--backend", backend)
+        _wait_for_lines(cells, count)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+        assert cells.read_text().startswith(recorded), "what was recorded stays"
+        recorded = cells.read_text()
+        recorded = recorded[: recorded.rfind("\n") + 1]
+    _assert_whole_once(scenario, tmp_path / "killed", whole)
+    assert cells.read_text().startswith(recorded)
+
+
+def _assert_whole_once(scenario: Path, folder: Path, whole: bytes) -> None:
+    """Repeat a sweep: then it has every cell once, and the table that nothing disturbed."""
+    ended = _start(folder.parent, scenario, "--out", folder.name, "--jobs", 1)
+    ended.communicate(timeout=120)
+    assert ended.returncode == 0
+    assert (folder / "results.parquet").read_bytes() == whole
+    lines = (folder / "cells.jsonl").read_text().splitlines()
+    assert len({json.loads(line)["digest"] for line in lines}) == len(lines) == 48
+
+
+def test_a_cluster_that_goes_away_is_said_and_loses_nothing(
+    whole: bytes, scenario: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("distributed", reason="Dask is not installed")
+    cluster = subprocess.Popen(  # noqa: S603 - our own command
+        [sys.executable, "-c", CLUSTER],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert cluster.stdout is not None
+    address = cluster.stdout.readline().strip()
+    place = ("--backend", "dask", "--address", address)
+    process = _start(tmp_path, scenario, "--out", "left", *place)
+    _wait_for_lines(tmp_path / "left" / "cells.jsonl", 5)
+    os.killpg(cluster.pid, signal.SIGKILL)
+    cluster.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 1
+    (sentence,) = stderr.splitlines()
+    assert sentence.startswith("twinpool: the cluster has gone: ")
+    assert sentence.endswith(" cells are done; they are kept in left, repeat the command to go on")
+    rows = json.loads(stdout)["rows"]
+    assert 5 <= len(rows) < 48
+    assert read_results(tmp_path / "left" / "results.parquet") == rows
+    _assert_whole_once(scenario, tmp_path / "left", whole)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
