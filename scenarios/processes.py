@@ -29,9 +29,7 @@ def run_all(tasks: Sequence[Task[Found]], jobs: int) -> Iterator[tuple[int, Foun
     """
     for number, found in run_with_retries(tasks, on_processes(jobs)):
         if isinstance(found, Lost):
-            raise LostWorkersError(
-                f"a run ended nowhere: {found.sentence}; what was recorded is kept"
-            )
+            raise LostWorkersError(f"a run found nothing: {found.sentence}")
         yield number, found
 
 

@@ -9,7 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from scenarios.calibration import Subject, catalogue_name, write_profile
-from scenarios.commands.options import JsonFlag, QuietFlag
+from scenarios.commands.options import (
+    JsonFlag,
+    MemoryOption,
+    ModelOption,
+    QuietFlag,
+    StateDtypeOption,
+)
 from scenarios.device import load_device
 from scenarios.device_calibration import Bench, CalibrationSize
 from scenarios.device_rig import (
@@ -30,15 +36,13 @@ EPILOG = "Example: twinpool calibrate --model nemotron-h-8b --out nemotron-h-8b-
 
 
 def calibrate_command(
-    model: Annotated[str, typer.Option(help="Model name, config.json or folder with one.")],
+    model: ModelOption,
     out: Annotated[Path, typer.Option(help="The profile: a file that ends in .json.")],
     device: Annotated[
         str | None, typer.Option(help="Device of the catalogue, if its product is not known.")
     ] = None,
-    memory_gib: Annotated[
-        float | None, typer.Option(help="Cache budget, instead of deriving it.")
-    ] = None,
-    state_dtype: Annotated[str, typer.Option(help="auto, bf16, fp16 or fp32.")] = AUTO,
+    memory_gib: MemoryOption = None,
+    state_dtype: StateDtypeOption = AUTO,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:

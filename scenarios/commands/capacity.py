@@ -15,9 +15,9 @@ from scenarios.capacity.answer import to_json
 from scenarios.capacity.budget import BudgetOptions
 from scenarios.capacity.page import capacity_html
 from scenarios.capacity.quantization import QUANTIZATIONS
-from scenarios.capacity.run import CapacityAsk, capacity
+from scenarios.capacity.run import CapacityAsk, CapacityResult, capacity
 from scenarios.capacity.tables import capacity_tables
-from scenarios.commands.options import JsonFlag, QuietFlag
+from scenarios.commands.options import JsonFlag, ModelOption, QuietFlag, StateDtypeOption
 from scenarios.errors import UserError
 from scenarios.terminal import make_folder, print_json, say
 from traces.load import TraceOptions, load_trace
@@ -31,99 +31,114 @@ AUTO = "auto"
 _COMMA = re.compile(r",(?!\w+=)")  # not that between the options of an allocator
 
 
+CacheMemoryOption = Annotated[
+    float | None, typer.Option(help="Memory for caches of a device, instead of deriving it.")
+]
+TpSizeOption = Annotated[int, typer.Option(min=1, help="Devices that share the model.")]
+EngineOption = Annotated[
+    str, typer.Option(help="vllm, sglang, llama.cpp, tensorrt-llm, kvcached or an allocator.")
+]
+StoredKvOption = Annotated[str, typer.Option(help="auto, bf16, fp16, fp8, int8 or nvfp4.")]
+QuantizationOption = Annotated[
+    str, typer.Option(help=f"How weights are stored: auto or {', '.join(QUANTIZATIONS)}.")
+]
+UtilizationOption = Annotated[
+    float | None, typer.Option(help="Share of the memory that the engine uses.")
+]
+LengthOption = Annotated[
+    int | None, typer.Option(help="Tokens of the longest request; the model's by default.")
+]
+SequencesOption = Annotated[
+    str | None, typer.Option(help="Sequences at once; auto: the most that start.")
+]
+CompareOption = Annotated[
+    str, typer.Option(help="Further engines and allocators, separated by commas.")
+]
+LengthsOption = Annotated[
+    str | None, typer.Option(help="Lengths to recommend settings for: file or preset.")
+]
+FolderOption = Annotated[Path | None, typer.Option(help="Folder for capacity.html and its data.")]
+
+CacheModeOption = Annotated[str | None, typer.Option(help="vllm: none, align or all.")]
+DraftedOption = Annotated[
+    int | None, typer.Option(min=0, help="Tokens drafted a step: vllm, sglang.")
+]
+DraftLayersOption = Annotated[
+    int | None, typer.Option(min=0, help="Attention layers of the draft: vllm.")
+]
+VersionOption = Annotated[str | None, typer.Option(help="Release whose rules to follow: vllm.")]
+RadixOption = Annotated[
+    str | None, typer.Option(help="sglang: off, no_buffer, extra_buffer or extra_buffer_lazy.")
+]
+UnifiedFlag = Annotated[
+    bool | None,
+    typer.Option("--unified-memory", help="sglang: one buffer for states and KV."),
+]
+OfVllm = Annotated[int | None, typer.Option(min=1, help="vllm.")]
+OfSglang = Annotated[int | None, typer.Option(min=0, help="sglang.")]
+OfSglangFrom1 = Annotated[int | None, typer.Option(min=1, help="sglang.")]
+ShareOfSglang = Annotated[float | None, typer.Option(help="sglang.")]
+OfTensorrt = Annotated[int | None, typer.Option(min=0, help="tensorrt-llm.")]
+OfKvcached = Annotated[int | None, typer.Option(min=1, help="kvcached.")]
+
+SETTINGS = (
+    *("mamba_cache_mode", "block_size", "num_speculative_tokens", "draft_attention_layers"),
+    *("max_num_batched_tokens", "engine_version", "mamba_full_memory_ratio"),
+    *("max_mamba_cache_size", "max_running_requests", "radix_cache", "page_size"),
+    *("unified_memory", "mamba_state_cache_interval", "page_mib"),
+)
+"""Parameters below that are settings of an engine, by its own names for them."""
+
+
 def capacity_command(
-    model: Annotated[str, typer.Option(help="Model name, config.json or folder with one.")],
-    engine: Annotated[
-        str, typer.Option(help="vllm, sglang, llama.cpp, tensorrt-llm, kvcached or an allocator.")
-    ] = "vllm",
+    ctx: typer.Context,
+    model: ModelOption,
+    engine: EngineOption = "vllm",
     device: Annotated[str | None, typer.Option(help="See `twinpool list devices`.")] = None,
-    memory_gib: Annotated[
-        float | None, typer.Option(help="Memory for caches of a device, instead of deriving it.")
-    ] = None,
-    tp: Annotated[int, typer.Option(min=1, help="Devices that share the model.")] = 1,
-    kv_dtype: Annotated[str, typer.Option(help="auto, bf16, fp16, fp8, int8 or nvfp4.")] = AUTO,
-    state_dtype: Annotated[str, typer.Option(help="auto, bf16, fp16 or fp32.")] = AUTO,
-    quantization: Annotated[
-        str,
-        typer.Option(help=f"How weights are stored: auto or {', '.join(QUANTIZATIONS)}."),
-    ] = AUTO,
-    gpu_memory_utilization: Annotated[
-        float | None, typer.Option(help="Share of the memory that the engine uses.")
-    ] = None,
-    max_model_len: Annotated[
-        int | None, typer.Option(help="Tokens of the longest request; the model's by default.")
-    ] = None,
-    max_num_seqs: Annotated[
-        str | None, typer.Option(help="Sequences at once; auto: the most that start.")
-    ] = None,
-    mamba_cache_mode: Annotated[str | None, typer.Option(help="vllm: none, align or all.")] = None,
-    block_size: Annotated[int | None, typer.Option(min=1, help="vllm.")] = None,
-    num_speculative_tokens: Annotated[
-        int | None, typer.Option(min=0, help="Tokens drafted a step: vllm, sglang.")
-    ] = None,
-    draft_attention_layers: Annotated[
-        int | None, typer.Option(min=0, help="Attention layers of the draft: vllm.")
-    ] = None,
-    max_num_batched_tokens: Annotated[int | None, typer.Option(min=1, help="vllm.")] = None,
-    engine_version: Annotated[
-        str | None, typer.Option(help="Release whose rules to follow: vllm.")
-    ] = None,
-    mamba_full_memory_ratio: Annotated[float | None, typer.Option(help="sglang.")] = None,
-    max_mamba_cache_size: Annotated[int | None, typer.Option(min=0, help="sglang.")] = None,
-    max_running_requests: Annotated[int | None, typer.Option(min=0, help="sglang.")] = None,
-    radix_cache: Annotated[
-        str | None,
-        typer.Option(help="sglang: off, no_buffer, extra_buffer or extra_buffer_lazy."),
-    ] = None,
-    page_size: Annotated[int | None, typer.Option(min=1, help="sglang.")] = None,
-    unified_memory: Annotated[
-        bool, typer.Option("--unified-memory", help="sglang: one buffer for states and KV.")
-    ] = False,
-    mamba_state_cache_interval: Annotated[
-        int | None, typer.Option(min=0, help="tensorrt-llm.")
-    ] = None,
-    page_mib: Annotated[int | None, typer.Option(min=1, help="kvcached.")] = None,
-    compare: Annotated[
-        str, typer.Option(help="Further engines and allocators, separated by commas.")
-    ] = "",
-    trace: Annotated[
-        str | None, typer.Option(help="Lengths to recommend settings for: file or preset.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for capacity.html and its data.")] = None,
+    memory_gib: CacheMemoryOption = None,
+    tp: TpSizeOption = 1,
+    kv_dtype: StoredKvOption = AUTO,
+    state_dtype: StateDtypeOption = AUTO,
+    quantization: QuantizationOption = AUTO,
+    gpu_memory_utilization: UtilizationOption = None,
+    max_model_len: LengthOption = None,
+    max_num_seqs: SequencesOption = None,
+    mamba_cache_mode: CacheModeOption = None,  # noqa: ARG001 - read by name, as all `SETTINGS`
+    block_size: OfVllm = None,  # noqa: ARG001
+    num_speculative_tokens: DraftedOption = None,  # noqa: ARG001
+    draft_attention_layers: DraftLayersOption = None,  # noqa: ARG001
+    max_num_batched_tokens: OfVllm = None,  # noqa: ARG001
+    engine_version: VersionOption = None,  # noqa: ARG001
+    mamba_full_memory_ratio: ShareOfSglang = None,  # noqa: ARG001
+    max_mamba_cache_size: OfSglang = None,  # noqa: ARG001
+    max_running_requests: OfSglang = None,  # noqa: ARG001
+    radix_cache: RadixOption = None,  # noqa: ARG001
+    page_size: OfSglangFrom1 = None,  # noqa: ARG001
+    unified_memory: UnifiedFlag = None,  # noqa: ARG001
+    mamba_state_cache_interval: OfTensorrt = None,  # noqa: ARG001
+    page_mib: OfKvcached = None,  # noqa: ARG001
+    compare: CompareOption = "",
+    trace: LengthsOption = None,
+    out: FolderOption = None,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
     """Say how many tokens and sequences fit, as an engine would, and explain each byte."""
-    given = {
-        "max_num_seqs": _sequences(max_num_seqs),
-        "mamba_cache_mode": mamba_cache_mode,
-        "block_size": block_size,
-        "num_speculative_tokens": num_speculative_tokens,
-        "draft_attention_layers": draft_attention_layers,
-        "max_num_batched_tokens": max_num_batched_tokens,
-        "engine_version": engine_version,
-        "mamba_full_memory_ratio": mamba_full_memory_ratio,
-        "max_mamba_cache_size": max_mamba_cache_size,
-        "max_running_requests": max_running_requests,
-        "radix_cache": radix_cache,
-        "page_size": page_size,
-        "unified_memory": unified_memory or None,
-        "mamba_state_cache_interval": mamba_state_cache_interval,
-        "page_mib": page_mib,
-    }
-    ask = CapacityAsk(
-        model,
-        engine,
-        device,
-        BudgetOptions(memory_gib, gpu_memory_utilization, tp, quantization),
-        max_model_len,
-        kv_dtype,
-        state_dtype,
-        {name: value for name, value in given.items() if value is not None},
-        tuple(part for part in _COMMA.split(compare) if part),
-    )
+    given = {name: ctx.params[name] for name in SETTINGS if ctx.params[name] is not None}
+    if (most := _sequences(max_num_seqs)) is not None:
+        given["max_num_seqs"] = most
+    budget = BudgetOptions(memory_gib, gpu_memory_utilization, tp, quantization)
+    others = tuple(part for part in _COMMA.split(compare) if part)
+    sizes = (max_model_len, kv_dtype, state_dtype, given, others)
     lengths = Lengths.of(load_trace(trace, TraceOptions())) if trace else None
-    result = capacity(ask)
+    result = capacity(CapacityAsk(model, engine, device, budget, *sizes))
+    _show(result, lengths, out, as_json=as_json, quiet=quiet)
+
+
+def _show(
+    result: CapacityResult, lengths: Lengths | None, out: Path | None, *, as_json: bool, quiet: bool
+) -> None:
+    """Write and print an answer."""
     advice = advice_of(lengths, result.sizing) if lengths else None
     answer = to_json(result) | ({"recommendation": advice} if advice else {})
     if out is not None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from scenarios.commands.options import JsonFlag, QuietFlag
+from scenarios.commands.options import JobsOption, JsonFlag, QuietFlag
 from scenarios.reproduce.evaluation import evaluate
 from scenarios.reproduce.grid import SWEEPS
 from scenarios.reproduce.outcome import (
@@ -41,9 +41,7 @@ def reproduce_command(
     sharegpt_prompts: Annotated[
         Path | None, typer.Option(help="Prompt token counts that the sharegpt sweep draws from.")
     ] = None,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Processes; as many as processors by default.")
-    ] = None,
+    jobs: JobsOption = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for cells, tables and figures; it resumes there.")
     ] = None,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from scenarios.commands.options import JsonFlag, ProfileOption, QuietFlag
+from scenarios.commands.options import JobsOption, JsonFlag, ProfileOption, QuietFlag
 from scenarios.pools import BACKENDS, LOCAL, Place
 from scenarios.sweep import REPORT, SweepInterruptedError, SweepLostError, SweepOptions, sweep
 from scenarios.sweep_file import load_sweep
@@ -33,9 +33,7 @@ def sweep_command(
     scenario: Annotated[
         str, typer.Argument(help="TOML file, or preset; see `twinpool list presets`.")
     ],
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Processes; as many as processors by default.")
-    ] = None,
+    jobs: JobsOption = None,
     backend: Annotated[str, typer.Option(help=f"{', '.join(BACKENDS)}.")] = LOCAL,
     address: Annotated[
         str | None, typer.Option(help="Of a running cluster, instead of starting one here.")
