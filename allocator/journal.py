@@ -20,6 +20,7 @@ RELEASE = 1  # seat; then blocks
 ROUND = 2  # how many seats; then these
 GROWTH = 3  # how many pairs; then these, seat and blocks each
 RESIZE = 4  # pool; then its pages
+VACATING = 5  # pool; then the first page that is to be free
 
 Position = tuple[int, int]
 """Blocks before a place in the journal, and words of its block before it."""
@@ -44,6 +45,9 @@ class Told(Protocol):
 
     def resize(self, number: int, num_pages: int) -> object:
         """A pool gets another length."""
+
+    def vacate(self, number: int, first: int) -> object:
+        """Live pages move down."""
 
 
 class Journal:
@@ -107,6 +111,8 @@ def _tell(register: Told, records: array[int]) -> None:
             register.release(number, next(words))
         elif kind == RESIZE:
             register.resize(number, next(words))
+        elif kind == VACATING:
+            register.vacate(number, next(words))
         else:
             pairs = list(islice(words, 2 * number))
             register.grow(list(zip(pairs[::2], pairs[1::2], strict=True)))

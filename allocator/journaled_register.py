@@ -55,6 +55,11 @@ class JournaledRegister(Register):
         self.settle()
         return self._inner.resize(number, num_pages)
 
+    def vacate(self, number: int, first: int) -> Moves:
+        """See `Register.vacate`; whether pages move takes a look."""
+        self.settle()
+        return self._inner.vacate(number, first)
+
     def entries(self, seat: int) -> Entries:
         """See `Register.entries`."""
         self.settle()

@@ -29,7 +29,7 @@ class LowestFree:
         num_units: Length of the row.
     """
 
-    __slots__ = ("_listed", "_lists", "_sorted", "num_units")
+    __slots__ = ("_listed", "_lists", "_sorted", "_top", "num_units")
 
     def __init__(self, num_units: int) -> None:
         self.num_units = num_units
@@ -39,6 +39,7 @@ class LowestFree:
         ]
         self._listed = list(range(len(self._lists)))  # a heap: chapters that have any
         self._sorted = -1  # the chapter whose list is sorted, the lowest unit last
+        self._top = 0  # from this chapter on all units are in the set
 
     def take(self, count: int) -> list[Part]:
         """Take the lowest units, so many of them, out of a set that has them.
@@ -58,6 +59,8 @@ class LowestFree:
             self._lists[chapter] = []
             heappop(self._listed)
             count -= len(units)
+        if parts and parts[-1][0] >= self._top:
+            self._top = parts[-1][0] + 1
         return parts
 
     def give(self, parts: Iterable[Part], units: Iterable[int] = ()) -> None:
@@ -80,27 +83,44 @@ class LowestFree:
                 heappush(listed, chapter)
         self._sorted = -1
 
-    def resize(self, num_units: int) -> list[tuple[int, int]]:
-        """Let the row have another length.
+    def vacate(self, first: int) -> list[tuple[int, int]]:
+        """Let nothing be taken from a unit on: it moves to the lowest units left before that one.
 
         Returns:
-            (unit, unit it moves to) of each that was taken beyond the new end, in order; they go
-            to the lowest that are left, which must be enough.
+            (unit, unit it moved to), in order.
         """
+        beyond: list[int] = []
+        for number in range(first >> CHAPTER_BITS, self._top):
+            units = self._units_of(number)
+            if len(self._lists[number]) < len(units):
+                own = range(max(first, units.start), units.stop)
+                beyond += sorted(set(own).difference(self._lists[number]))
+        targets = in_order(self.take(len(beyond)))
+        self.give((), beyond)
+        self._top = min(self._top, -(-first // CHAPTER_UNITS))
+        return list(zip(beyond, targets, strict=True))
+
+    def resize(self, num_units: int) -> list[tuple[int, int]]:
+        """Let the row have another length; the units beyond are vacated, and returned like that."""
+        moves = self.vacate(num_units) if num_units < self.num_units else []
         before, self.num_units = self.num_units, num_units
-        beyond = self._cut(before) if num_units < before else self._add(before)
+        if num_units < before:
+            self._cut()
+        else:
+            self._add(before)
         self._listed = [number for number, units in enumerate(self._lists) if units]
         self._sorted = -1
-        return list(zip(beyond, in_order(self.take(len(beyond))), strict=True))
+        return moves
 
     @property
     def end_of_taken(self) -> int:
         """The first unit from which on all are in the set."""
-        for number in reversed(range(len(self._lists))):
-            units = self._units_of(number)
-            if len(self._lists[number]) < len(units):
-                free = set(self._lists[number])
+        while self._top:
+            units, listed = self._units_of(self._top - 1), self._lists[self._top - 1]
+            if len(listed) < len(units):
+                free = set(listed)
                 return 1 + next(unit for unit in reversed(units) if unit not in free)
+            self._top -= 1
         return 0
 
     def units(self) -> list[int]:
@@ -119,6 +139,9 @@ class LowestFree:
         heap = self._listed
         is_heap = all(heap[(i - 1) // 2] < heap[i] for i in range(1, len(heap)))
         check(is_heap, "chapters are out of order")
+        above = range(self._top, len(self._lists))
+        is_free = all(len(self._lists[n]) == len(self._units_of(n)) for n in above)
+        check(is_free, "a unit was taken beyond the last chapter with any")
         if self._sorted >= 0:
             units = self._lists[self._sorted]
             check(list(units) == sorted(units, reverse=True), "a list is not sorted")
@@ -135,26 +158,19 @@ class LowestFree:
         start = number << CHAPTER_BITS
         return range(start, min(start + CHAPTER_UNITS, self.num_units))
 
-    def _cut(self, before: int) -> list[int]:
-        """Forget units beyond the end; returns those of them that were taken, in order."""
-        beyond: list[int] = []
+    def _cut(self) -> None:
+        """Forget the units beyond the end."""
         first, end = self.num_units >> CHAPTER_BITS, self.num_units
-        for number in range(first, len(self._lists)):
-            start = max(end, number << CHAPTER_BITS)
-            units = range(start, min(number + 1 << CHAPTER_BITS, before))
-            beyond += sorted(set(units).difference(self._lists[number]))
         kept = [unit for units in self._lists[first : first + 1] for unit in units if unit < end]
         self._lists[first:] = [kept] if end & CHAPTER_UNITS - 1 else []
-        return beyond
 
-    def _add(self, before: int) -> list[int]:
-        """Add the units up to the end; returns none, as none of them was taken."""
+    def _add(self, before: int) -> None:
+        """Add the units from an end to the present one."""
         if before & CHAPTER_UNITS - 1:
             units = self._units_of(len(self._lists) - 1)
             self._lists[-1] = [*self._lists[-1], *range(before, units.stop)]
         while len(self._lists) << CHAPTER_BITS < self.num_units:
             self._lists.append(self._units_of(len(self._lists)))
-        return []
 
 
 def in_order(parts: Iterable[Part]) -> list[int]:

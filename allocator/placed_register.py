@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from allocator.integrity import check
-from allocator.journal import RESIZE, START
+from allocator.journal import RESIZE, START, VACATING
 from allocator.journaled_register import JournaledRegister
 from allocator.reach import Reach
 
@@ -55,12 +55,23 @@ class PlacedRegister(JournaledRegister):
     def resize(self, number: int, num_pages: int) -> Moves:
         """See `Register.resize`; whether pages move takes a look, unless counts say it."""
         if self._reach.end(number) <= num_pages:
-            self._write_resize(number, num_pages)
+            self._journal.words.extend((number << 3 | RESIZE, num_pages))
             return []
         self._look()
         moves = self._places.resize(number, num_pages)
-        self._write_resize(number, num_pages)
+        self._journal.words.extend((number << 3 | RESIZE, num_pages))
         self._have_looked()
+        return moves
+
+    def vacate(self, number: int, first: int) -> Moves:
+        """See `Register.vacate`; likewise."""
+        if self._reach.end(number) <= first:
+            return []
+        self._look()
+        moves = self._places.vacate(number, first)
+        if moves:
+            self._journal.words.extend((number << 3 | VACATING, first))
+            self._have_looked()
         return moves
 
     def end_of_live(self, number: int) -> int:
@@ -94,6 +105,3 @@ class PlacedRegister(JournaledRegister):
     def _have_looked(self) -> None:
         self._placed = self._journal.end
         self._reach.found([pool.end_of_live for pool in self._places.pools])
-
-    def _write_resize(self, number: int, num_pages: int) -> None:
-        self._journal.words.extend((number << 3 | RESIZE, num_pages))

@@ -52,6 +52,14 @@ class Register(ABC):
         """
 
     @abstractmethod
+    def vacate(self, number: int, first: int) -> Moves:
+        """Let no page of a pool be live from one on; live ones move as when the pool ended there.
+
+        Returns:
+            (page, page it moves to) of each.
+        """
+
+    @abstractmethod
     def entries(self, seat: int) -> Entries:
         """The entries of the page table that a sequence holds."""
 
@@ -126,6 +134,13 @@ class PlainRegister(Register):
         moves = self._pools[number].resize(num_pages)
         for page, target in moves:
             self._table.move(number, page, target)
+        return moves
+
+    def vacate(self, number: int, first: int) -> Moves:
+        """See `Register.vacate`: the pool becomes shorter for a moment."""
+        num_pages = self._pools[number].num_pages
+        moves = self.resize(number, first)
+        self.resize(number, num_pages)
         return moves
 
     def entries(self, seat: int) -> Entries:

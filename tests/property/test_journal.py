@@ -138,6 +138,14 @@ class Pair(RuleBasedStateMachine):
         self.answers(lambda manager, _: manager.block_table(sequence, group))
         pages = [sorted(manager._table.live_pages()) for manager in self.managers]
         assert pages[0] == pages[1]
+        self.managers[0].check_integrity()
+
+    @rule()
+    def look_at_ends(self) -> None:
+        """At places alone, if the register keeps them."""
+        hasty, prompt = (manager._register for manager in self.managers)
+        for number in range(len(self.managers[0]._pools)):
+            assert hasty.end_of_live(number) == prompt.end_of_live(number)
 
     @invariant()
     def counts_are_the_same(self) -> None:

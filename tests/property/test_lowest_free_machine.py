@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from allocator.lowest_free import CHAPTER_UNITS, LowestFree, Part, in_order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 EDGES = [0, CHAPTER_UNITS, 2 * CHAPTER_UNITS]
 LENGTHS = st.builds(lambda edge, by: max(0, edge + by), st.sampled_from(EDGES), st.integers(-3, 40))
@@ -43,13 +48,24 @@ class LowestFreeMachine(RuleBasedStateMachine):
 
     @rule(num_units=LENGTHS)
     def resize(self, num_units: int) -> None:
-        beyond = sorted(unit for unit in self.taken() if unit >= num_units)
-        room = [unit for unit in self.free() if unit < num_units]
-        if len(beyond) > len(room):
-            return
-        moves = self.row.resize(num_units)
+        if self.fits_before(num_units):
+            self.move_before(num_units, self.row.resize)
+            self.num_units = num_units
+
+    @rule(first=LENGTHS)
+    def vacate(self, first: int) -> None:
+        if first <= self.num_units and self.fits_before(first):
+            self.move_before(first, self.row.vacate)
+
+    def fits_before(self, end: int) -> bool:
+        return len(self.taken()) <= min(end, self.num_units)
+
+    def move_before(self, end: int, call: Callable[[int], list[tuple[int, int]]]) -> None:
+        beyond = sorted(unit for unit in self.taken() if unit >= end)
+        room = [unit for unit in self.free() if unit < end]
+        moves = call(end)
         assert moves == list(zip(beyond, room, strict=False))
-        self.num_units, moved = num_units, dict(moves)
+        moved = dict(moves)
         units = [[*in_order(parts), *single] for parts, single in self.grants]
         self.grants = [([], [moved.get(unit, unit) for unit in held]) for held in units]
 
