@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from allocator.integrity import check
-from allocator.journal import JournaledRegister
+from allocator.journaled_register import JournaledRegister
 from allocator.spec import ceil_div
 
 if TYPE_CHECKING:
@@ -24,12 +24,11 @@ class ApartRegister(JournaledRegister):
     depends on places. From then on every call is made at once, until all sequences are gone.
     """
 
-    _pools: Sequence[OwnedPool]
-
     def __init__(
         self, inner: OwnedRegister, pools: Sequence[OwnedPool], admission: Demand, store: Backing
     ) -> None:
-        super().__init__(inner, pools, admission)
+        super().__init__(inner)
+        self._pools = pools
         self._cuts = admission.by_pool
         self._sizes = [pool.geometry.pages_per_span for pool in pools]
         self._store = store
@@ -94,11 +93,6 @@ class ApartRegister(JournaledRegister):
             spans = ceil_div(each * blocks + once, self._sizes[number])
             self._num_spans[number] -= spans
             self._num_free += spans
-
-    def end_of_live(self, number: int) -> int:
-        """See `Register.end_of_live`: it takes a look."""
-        self.settle()
-        return self._inner.end_of_live(number)
 
     def check_integrity(self) -> None:
         """See `Register.check_integrity`."""

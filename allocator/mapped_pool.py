@@ -80,9 +80,9 @@ class MappedPool(RowPool):
         return max(0, self.num_units - self.units_of(kept_pages))
 
     @property
-    def num_units_free_at_end(self) -> int:
-        """Units that can go without a copy."""
-        return self.num_units - self.units_of(self.end_of_live)
+    def lengths(self) -> list[int]:
+        """Every number of pages that the row can have."""
+        return [self.pages_of(units) for units in range(self._extent.max_units + 1)]
 
     def gain(self, units: int) -> None:
         """Map units at the end, and add their pages; errors as in `map_units`."""
@@ -104,28 +104,23 @@ class MappedPool(RowPool):
         self.num_units += units
         self.mapped_pages = self.pages_of(self.num_units)
 
-    def lose(self, units: int) -> Moves:
-        """Unmap the last units, after copying the live pages that reach into them.
+    def lose(self, units: int, moves: Moves) -> None:
+        """Unmap the last units, which the row has left, or is to leave before it is looked at.
 
-        Returns:
-            (page, page it moved to) of each copied page.
+        Args:
+            units: How many.
+            moves: (page, page it moves to) of the live pages that reached into them.
 
         Raises:
-            ValueError: If fewer can go; nothing changes.
+            ValueError: If there are fewer.
         """
-        if not 0 <= units <= self.sparable_units(self.num_live):
+        left = self.num_units - units
+        if left < 0:
             raise ValueError(f"pool {self.name}: {units} units asked, fewer can go")
-        moves = self.shorten(self.num_pages - self.pages_of(self.num_units - units))
         if moves:
             size = self.page_bytes
             pairs = [(source * size, target * size) for source, target in moves]
             self._backing.copy_pages(self.slab, size, pairs)
-        self.unmap_units(units)
-        return moves
-
-    def unmap_units(self, units: int) -> None:
-        """Unmap the last units, where no page is live; the row is to be resized."""
-        left = self.num_units - units
         for unit in reversed(range(left, self.num_units)):
             granules = self._extent.unit_granules
             self._backing.unmap(self.slab, self._extent.granules(unit), granules)

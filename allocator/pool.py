@@ -59,8 +59,11 @@ class Pool(ABC):
         """Where a page lies: end to end from the start of the slab, unless a pool knows better."""
         return Place(self.slab, page * self.page_bytes, self.page_bytes)
 
-    def resize(self, num_pages: int) -> None:
-        """Let the pool have so many pages; those that come and go at its end are free.
+    def resize(self, num_pages: int) -> list[tuple[int, int]]:
+        """Let the pool have so many pages; those that come at its end are free.
+
+        Returns:
+            (page, page it moves to) of live ones that were in the way.
 
         Raises:
             ValueError: If it cannot; most pools keep what they have.

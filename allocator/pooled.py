@@ -12,7 +12,7 @@ from allocator.handle import HandleLayout
 from allocator.held import Held
 from allocator.integrity import check
 from allocator.interface import NO_TERMS, CacheManager, OutOfMemoryError, PoolUsage, Terms, Usage
-from allocator.journal import JournaledRegister
+from allocator.journaled_register import JournaledRegister
 from allocator.page_table import PageTable
 from allocator.register import PlainRegister, Register
 from allocator.run import pages_of_runs
@@ -199,7 +199,7 @@ class PooledManager(CacheManager):
 
     def _new_register(self) -> Register:
         """Places are looked after when somebody looks, as no decision here depends on them."""
-        return JournaledRegister(self._plain_register(), self._pools, self._admission)
+        return JournaledRegister(self._plain_register())
 
     def _plain_register(self) -> PlainRegister:
         """A register that looks after places at once."""

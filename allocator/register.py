@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from allocator.run import append_run, deal_runs
+from allocator.run import append_run, deal_runs, pages_of_runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from allocator.demand import Demand
     from allocator.page_table import PageTable
     from allocator.pool import Pool
+    from allocator.row_pool import Moves
     from allocator.run import Run
 
     Entries = list[list[Run]]
@@ -43,8 +44,20 @@ class Register(ABC):
         """Take all pages of a sequence back, which has so many blocks."""
 
     @abstractmethod
-    def resize(self, number: int, num_pages: int) -> None:
-        """Let a pool have so many pages; those that come and go at its end are free."""
+    def resize(self, number: int, num_pages: int) -> Moves:
+        """Let a pool have so many pages; those that come at its end are free.
+
+        Returns:
+            (page, page it moves to) of live ones that were in the way: to the lowest free pages.
+        """
+
+    @abstractmethod
+    def vacate(self, number: int, first: int) -> Moves:
+        """Let no page of a pool be live from one on; live ones move as when the pool ended there.
+
+        Returns:
+            (page, page it moves to) of each.
+        """
 
     @abstractmethod
     def entries(self, seat: int) -> Entries:
@@ -52,7 +65,11 @@ class Register(ABC):
 
     @abstractmethod
     def end_of_live(self, number: int) -> int:
-        """A page of a pool from which on all pages are surely free."""
+        """The first page of a pool from which on all pages are free; that may take a look."""
+
+    def end_at_most(self, number: int) -> int:
+        """A page of a pool from which on all are surely free, as far as can be told at once."""
+        return self.end_of_live(number)
 
     @abstractmethod
     def settle(self) -> None:
@@ -112,17 +129,36 @@ class PlainRegister(Register):
         for (_, number, _, _), entries in cuts:
             self._pools[number].give(self._table.retire(number, entries))
 
-    def resize(self, number: int, num_pages: int) -> None:
+    def resize(self, number: int, num_pages: int) -> Moves:
         """See `Register.resize`."""
-        self._pools[number].resize(num_pages)
+        moves = self._pools[number].resize(num_pages)
+        for page, target in moves:
+            self._table.move(number, page, target)
+        return moves
+
+    def vacate(self, number: int, first: int) -> Moves:
+        """See `Register.vacate`: the pool becomes shorter for a moment."""
+        num_pages = self._pools[number].num_pages
+        moves = self.resize(number, first)
+        self.resize(number, num_pages)
+        return moves
 
     def entries(self, seat: int) -> Entries:
         """See `Register.entries`."""
         return self._entries[seat]
 
     def end_of_live(self, number: int) -> int:
-        """See `Register.end_of_live`: the first such page."""
+        """See `Register.end_of_live`."""
         return self._pools[number].end_of_live
+
+    def pages(self, number: int) -> dict[int, set[int]]:
+        """The pages of a pool that each seat holds."""
+        groups = [i for i, (_, pool, _, _) in enumerate(self._admission.by_group) if pool == number]
+        held = {}
+        for seat, entries in self._entries.items():
+            named = [run for group in groups for run in entries[group]]
+            held[seat] = set(pages_of_runs(self._table.pages(number, named)))
+        return held
 
     def settle(self) -> None:
         """See `Register.settle`: nothing is left to do."""

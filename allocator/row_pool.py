@@ -92,14 +92,12 @@ class RowPool(Pool):
         self._next = min(self._next, first)
         return list(zip(live, targets, strict=True))
 
-    def resize(self, num_pages: int) -> None:
+    def resize(self, num_pages: int) -> Moves:
         """See `Pool.resize`."""
-        if num_pages >= self.num_pages:
-            self.lengthen(num_pages - self.num_pages)
-            return
-        if self.end_of_live > num_pages:
-            raise ValueError(f"pool {self.name}: a page from {num_pages} on is live")
-        self.shorten(self.num_pages - num_pages)
+        if num_pages < self.num_pages:
+            return self.shorten(self.num_pages - num_pages)
+        self.lengthen(num_pages - self.num_pages)
+        return []
 
     @property
     def num_free_at_end(self) -> int:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from allocator.integrity import check
 from allocator.interface import NO_TERMS, Migration, OutOfMemoryError, Terms
 from allocator.mapped_pool import Extent, MappedPool
+from allocator.placed_register import PlacedRegister
+from allocator.places import Holdings, Places, unit_of
 from allocator.pool_names import POOL_NAMES
 from allocator.rebalance.ahead import Ahead
 from allocator.rebalance.composed import composed_policy
@@ -209,9 +211,15 @@ class AvmpManager(SplitManager):
         return pools, self._numbers()
 
     def _new_register(self) -> Register:
-        """Where pages are not taken low, nothing is known of their places without a look."""
-        low = self._options.placement is Placement.LOW
-        return super()._new_register() if low else self._plain_register()
+        """Places decide once live pages are in the way of capacity."""
+        if not self._moves:
+            return super()._new_register()
+        if self._options.placement is Placement.NEXT:
+            return self._plain_register()
+        units = [unit_of(self._admission, i, *p.lengths) for i, p in enumerate(self._pools)]
+        held = [Holdings(unit, p.num_pages) for unit, p in zip(units, self._pools, strict=True)]
+        places = Places(held, self._admission, self._growth)
+        return PlacedRegister(self._plain_register(), places, self._admission)
 
     def _num_pages(self, number: int) -> int:
         return self._pools[number].mapped_pages if self._moves else super()._num_pages(number)
@@ -242,13 +250,8 @@ class AvmpManager(SplitManager):
     def _take_units(self, donor: int, units: int) -> None:
         """Unmap a pool's last units; live pages there are copied down first."""
         pool = self._pools[donor]
-        if pool.pages_of(pool.num_units - units) >= self._register.end_of_live(donor):
-            pool.unmap_units(units)
-            self._register.resize(donor, self._num_pages(donor))
-            return
-        self._register.settle()
-        for source, target in pool.lose(units):
-            self._table.move(donor, source, target)
+        moves = self._register.resize(donor, pool.pages_of(pool.num_units - units))
+        pool.lose(units, moves)
 
     def _shortage(self, recipient: int, by_pool: list[int]) -> Shortage:
         pool, donor = self._pools[recipient], self._pools[1 - recipient]
@@ -280,10 +283,9 @@ class AvmpManager(SplitManager):
     def _ready_units(self, number: int, most: int) -> int:
         """Units, no more than asked, that a pool can lose without a copy."""
         pool = self._pools[number]
-        ready = pool.num_units - pool.units_of(self._register.end_of_live(number))
-        if ready < most:  # as far as can be told without a look
-            self._register.settle()
-            ready = pool.num_units_free_at_end
+        ready = pool.num_units - pool.units_of(self._register.end_at_most(number))
+        if ready < most:
+            ready = pool.num_units - pool.units_of(self._register.end_of_live(number))
         return min(ready, most)
 
     def _out_of_memory(self, short: Shortage, by_pool: list[int]) -> OutOfMemoryError:

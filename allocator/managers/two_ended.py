@@ -7,17 +7,21 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from allocator.backing import Place
-from allocator.edge_pool import EdgePool
 from allocator.integrity import check
 from allocator.interface import UNBOUNDED_TOKENS, OutOfMemoryError
+from allocator.placed_register import PlacedRegister
+from allocator.places import Holdings, Places
 from allocator.pool_names import POOL_NAMES
+from allocator.row_pool import RowPool
 from allocator.spec import Granularity, ceil_div
 from allocator.split import ByKindManager
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from allocator.backing import Backing
+    from allocator.demand import Demand
+    from allocator.pool import Pool
     from allocator.register import Register
     from allocator.spec import CacheSpec
 
@@ -56,7 +60,6 @@ class TwoEndedManager(ByKindManager):
     summary = "one buffer, KV from one end and state from the other, compacted by edge moves"
     source = "SGLang --enable-unified-memory (pull requests 29678 and 35177), semantics only"
     Options = TwoEndedOptions
-    _pools: Sequence[EdgePool]
     _slab: int
 
     def __init__(self, spec: CacheSpec, backing: Backing, options: TwoEndedOptions) -> None:
@@ -82,11 +85,12 @@ class TwoEndedManager(ByKindManager):
         """See `CacheManager.release`."""
         super().release(sequence)
         if self._is_eager:
-            for number, pool in enumerate(self._pools):
-                self._squeeze(number, pool.num_free)
+            for number in range(len(self._pools)):
+                self._squeeze(number, self._granted.live(number))
 
     def place(self, handle: int) -> Place:
         """See `PooledManager.place`."""
+        self._register.settle()
         number, page = self._table.page(handle)
         offset_bytes = self._offset_bytes(number, page)
         return Place(self._slab, offset_bytes, self._pools[number].page_bytes)
@@ -95,42 +99,68 @@ class TwoEndedManager(ByKindManager):
         """See `CacheManager.check_integrity`."""
         super().check_integrity()
         check(self._gap_bytes() >= 0, "the edges have crossed")
-        holes = any(pool.num_free for pool in self._pools)
-        check(not (self._is_eager and holes), "eager compaction has left a hole")
+        check(not (self._is_eager and any(self._frees())), "eager compaction has left a hole")
 
     def growth_blocks(self) -> int:
-        """Beside its holes the KV pool has the gap: its edge rises without a copy."""
+        """Beside its holes the KV pool has the gap: its edge rises without a copy.
+
+        Counts tell how far the other edge is at most; if that is too little, it is looked for.
+        """
         if not self._growth.by_pool:
             return super().growth_blocks()
+        blocks = self._blocks_beside(self._register.end_at_most)
+        if blocks < len(self._held):
+            blocks = self._blocks_beside(self._register.end_of_live)
+        return blocks
+
+    def _blocks_beside(self, edge: Callable[[int], int]) -> int:
+        """Blocks that running sequences can gain while the other pools end where they do."""
         ((number, each, _),) = self._growth.by_pool
-        pool = self._pools[number]
-        return (pool.num_free + self._gap_bytes() // pool.page_bytes) // each
+        sizes = [pool.page_bytes for pool in self._pools]
+        others = sum(edge(i) * size for i, size in enumerate(sizes) if i != number)
+        left = (self._budget_bytes - others) // sizes[number]
+        return (left - self._granted.live(number)) // each
 
     def _new_register(self) -> Register:
-        """Where the edges are depends on places."""
-        return self._plain_register()
+        """Where the edges are depends on places, and they may be anywhere."""
+        held = [Holdings(1, pool.num_pages) for pool in self._pools]
+        places = Places(held, self._admission, self._growth)
+        return PlacedRegister(self._plain_register(), places, self._admission)
 
-    def _build(self) -> tuple[Sequence[EdgePool], tuple[int, ...]]:
+    def _build(self) -> tuple[Sequence[Pool], tuple[int, ...]]:
+        """Rows as long as the buffer; how far each is used is what matters."""
         kinds = self.spec.kinds()
         budget_bytes = self.backing.num_granules * self.backing.granule_bytes
-        sizes = [self._page_bytes(kind) for kind in kinds]
-        pools = [
-            EdgePool(POOL_NAMES[kind], size, budget_bytes // size)
-            for kind, size in zip(kinds, sizes, strict=True)
-        ]
+        pools = []
+        for kind in kinds:
+            size = self._page_bytes(kind)
+            pool = RowPool(POOL_NAMES[kind], size, budget_bytes // size)
+            pool.lengthen(pool.max_pages)
+            pools.append(pool)
         return pools, self._numbers()
 
+    def _num_pages(self, number: int) -> int:
+        """Pages up to the edge."""
+        return self._register.end_of_live(number)
+
+    def _find_room(self, blocks: int, demand: Demand) -> None:
+        """Edges may be raised as long as they do not meet, and mostly counts can tell."""
+        sequences, most_bytes = int(demand is self._admission), 0
+        for number, pool in enumerate(self._pools):
+            asked = self._granted.live(number, blocks, sequences)
+            most_bytes += max(self._register.end_at_most(number), asked) * pool.page_bytes
+        if most_bytes > self._budget_bytes:
+            self._make_room(demand.pages_by_pool(blocks, len(self._pools)))
+
     def _make_room(self, by_pool: list[int]) -> None:
-        """Raise the edges by what the holes lack, after squeezing out spare holes if need be."""
+        """Squeeze out spare holes if the gap lacks room."""
         lacking, spare = self._lacking_and_spare(by_pool)
         for number, count in enumerate(spare):
             size = self._pools[number].page_bytes
             if lacking > 0 and count:
                 moved = min(count, ceil_div(lacking, size))
-                self._squeeze(number, moved)
+                self._squeeze(number, self._num_pages(number) - moved)
                 lacking -= moved * size
-        for pool, asked in zip(self._pools, by_pool, strict=True):
-            pool.lengthen(max(0, asked - pool.num_free))  # an edge may have fallen too far
 
     def _could_have(self, by_pool: list[int]) -> None:
         self._lacking_and_spare(by_pool)
@@ -141,12 +171,9 @@ class TwoEndedManager(ByKindManager):
         Raises:
             OutOfMemoryError: If that is not enough.
         """
-        missing = [
-            max(0, asked - pool.num_free) for asked, pool in zip(by_pool, self._pools, strict=True)
-        ]
-        spare = [
-            max(0, pool.num_free - asked) for asked, pool in zip(by_pool, self._pools, strict=True)
-        ]
+        holes = list(self._frees())
+        missing = [max(0, asked - free) for asked, free in zip(by_pool, holes, strict=True)]
+        spare = [max(0, free - asked) for asked, free in zip(by_pool, holes, strict=True)]
         lacking = self._bytes_of(missing) - self._gap_bytes()
         if lacking > self._bytes_of(spare):
             raise self._out_of_memory(by_pool, missing, spare)
@@ -160,21 +187,19 @@ class TwoEndedManager(ByKindManager):
         number = lacks.index(max(lacks))
         pool, others = self._pools[number], sum(lacks) - max(lacks)
         room = max(0, self._gap_bytes() + self._bytes_of(spare) - others)
-        largest = pool.num_free + room // pool.page_bytes
-        return OutOfMemoryError(pool.name, by_pool[number], pool.num_free, largest=largest)
+        free = self._num_free(number)
+        largest = free + room // pool.page_bytes
+        return OutOfMemoryError(pool.name, by_pool[number], free, largest=largest)
 
-    def _squeeze(self, number: int, count: int) -> None:
-        """Let an edge fall by so many pages at least, moving live pages above it into holes."""
-        pool = self._pools[number]
-        moves = pool.squeeze(count)
+    def _squeeze(self, number: int, edge: int) -> None:
+        """Let an edge fall to some page at least, moving live pages above it into holes."""
+        moves = self._register.vacate(number, edge)
         if moves:
-            for source, target in moves:
-                self._table.move(number, source, target)
             pairs = [
                 (self._offset_bytes(number, source), self._offset_bytes(number, target))
                 for source, target in moves
             ]
-            self.backing.copy_pages(self._slab, pool.page_bytes, pairs)
+            self.backing.copy_pages(self._slab, self._pools[number].page_bytes, pairs)
 
     def _offset_bytes(self, number: int, page: int) -> int:
         """KV pages lie from the start of the buffer, state pages from its end."""
@@ -182,7 +207,8 @@ class TwoEndedManager(ByKindManager):
         return page * size if number == 0 else self._budget_bytes - (page + 1) * size
 
     def _gap_bytes(self) -> int:
-        return self._budget_bytes - self._bytes_of([pool.num_pages for pool in self._pools])
+        edges = [self._num_pages(number) for number in range(len(self._pools))]
+        return self._budget_bytes - self._bytes_of(edges)
 
     def _reserve_bytes(self) -> int:
         """The gap."""

@@ -1,4 +1,4 @@
-"""Rows of pages: fixed ones, ones that grow and shrink at the end, and ones with an edge."""
+"""Rows of pages: fixed ones, and ones that grow and shrink at the end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from allocator.edge_pool import EdgePool
 from allocator.row_pool import Placement, RowPool
 from allocator.slab import fixed_pool
 
@@ -151,52 +150,3 @@ def test_a_turn_that_lay_beyond_the_end_goes_on_from_the_end() -> None:
     pool.shorten(3)
     pool.lengthen(2)
     assert pool.take(3) == [(7, 2), (3, 1)]
-
-
-def edge_pool() -> EdgePool:
-    """Eight pages of 20, all taken but 2, 3 and 5."""
-    pool = EdgePool("test", 64, 20)
-    pool.lengthen(8)
-    pool.take(8)
-    pool.give([(2, 2), (5, 1)])
-    return pool
-
-
-def test_an_edge_falls_to_the_highest_live_page() -> None:
-    pool = edge_pool()
-    assert (pool.num_pages, pool.num_free, pool.num_live) == (8, 3, 5)
-    pool.give([(6, 2)])
-    assert (pool.num_pages, pool.num_free) == (5, 2)  # 5, 6 and 7 are beyond the edge now
-    pool.give([(4, 1)])
-    assert (pool.num_pages, pool.num_free) == (2, 0)
-    pool.give([(0, 2)])
-    assert pool.num_pages == 0
-    pool.check_integrity()
-
-
-def test_squeezing_fills_the_lowest_holes_and_lets_the_edge_fall_on() -> None:
-    pool = edge_pool()
-    assert pool.squeeze(1) == [(7, 2)]
-    assert (pool.num_pages, pool.num_free) == (7, 2)
-    pool.give([(4, 1)])
-    assert pool.squeeze(1) == [(6, 3)]  # 4 and 5 were holes below it
-    assert (pool.num_pages, pool.num_free) == (4, 0)
-    pool.check_live({0, 1, 2, 3})
-    pool.check_integrity()
-
-
-def test_squeezing_everything_leaves_no_hole() -> None:
-    pool = edge_pool()
-    assert pool.squeeze(3) == [(6, 2), (7, 3)]
-    assert (pool.num_pages, pool.num_free) == (5, 0)
-    before = pickle.dumps(pool)
-    assert pool.squeeze(0) == []
-    assert pickle.dumps(pool) == before
-
-
-def test_holes_are_taken_before_the_edge_rises() -> None:
-    pool = edge_pool()
-    pool.lengthen(2)
-    assert pool.take(4) == [(2, 2), (5, 1), (8, 1)]
-    pool.give([(8, 1)])
-    assert pool.num_pages == 8
