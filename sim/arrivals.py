@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -10,6 +12,9 @@ if TYPE_CHECKING:
     import simpy
 
     from traces.record import Request, Trace
+
+
+ARRIVAL_NS = attrgetter("arrival_ns")
 
 
 class Door(Protocol):
@@ -22,22 +27,24 @@ class Door(Protocol):
 
 
 class OpenLoop:
-    """Arrivals at the times of the trace, whatever the engine does."""
+    """Arrivals at the times of the trace, whatever the engine does.
+
+    Attributes:
+        next_ns: When the next requests enter; None once all have.
+    """
 
     def __init__(self, trace: Trace) -> None:
         self._requests: Iterator[Request] = iter(trace)
+        self.next_ns: int | None = None
 
     def process(self, door: Door) -> Generator[simpy.Event, None, None]:
         """SimPy process: requests of one instant enter together."""
-        due: list[Request] = []
-        for request in self._requests:
-            if due and request.arrival_ns > due[0].arrival_ns:
-                yield door.env.timeout(due[0].arrival_ns - door.env.now)
-                door.enter(due)
-                due = []
-            due.append(request)
-        yield door.env.timeout(due[0].arrival_ns - door.env.now)
-        door.enter(due)
+        env = door.env
+        for arrival_ns, due in groupby(self._requests, ARRIVAL_NS):
+            self.next_ns = arrival_ns
+            yield env.timeout(arrival_ns - env.now)
+            door.enter(list(due))
+        self.next_ns = None
 
     def ended(self, count: int) -> list[Request]:
         """Requests that arrive because others ended: none."""
@@ -46,7 +53,13 @@ class OpenLoop:
 
 
 class ClosedLoop:
-    """N clients that each send their next request when their last one ends."""
+    """N clients that each send their next request when their last one ends.
+
+    Attributes:
+        next_ns: None: who ends next, and when, is not known beforehand.
+    """
+
+    next_ns = None
 
     def __init__(self, trace: Trace) -> None:
         self._num_clients = trace.closed_loop_clients

@@ -16,7 +16,8 @@ class Later(simpy.Event):
     """A timeout with a priority: it comes behind all events of lower number at its instant."""
 
     def __init__(self, env: simpy.Environment, delay_ns: int, priority: int) -> None:
-        super().__init__(env)
+        self.env = env  # as `simpy.Timeout` does, without its parents' constructors
+        self.callbacks = []
         self._ok = True
         self._value = None
         self._priority = priority
@@ -49,9 +50,15 @@ class Clock:
         """Nanoseconds since the start of the trace."""
         return int(self.env.now)
 
-    def reach(self, priority: int) -> None:
-        """Say that an event of this priority happens now; none of a lower one is left."""
-        self._reached = (self.now_ns, priority)
+    def reach(self, priority: int) -> int:
+        """Say that an event of this priority happens now; none of a lower one is left.
+
+        Returns:
+            The present, in nanoseconds.
+        """
+        now_ns = self.now_ns
+        self._reached = (now_ns, priority)
+        return now_ns
 
     def has_passed(self, time_ns: int, priority: int) -> bool:
         """Whether an event of that time and priority would have happened by now."""

@@ -150,6 +150,11 @@ class Engine:
         """Whether no request is still to come."""
         return self._num_arrived == self._num_requests
 
+    @property
+    def next_entry_ns(self) -> int | None:
+        """When the next request arrives; None if it is unknown when, or at which replica."""
+        return self._arrivals.next_ns if self._router is None else None
+
     def run(self) -> EventLog:
         """Run until every request has completed or been rejected; returns the log."""
         self.env.process(self._arrivals.process(self))
@@ -172,9 +177,8 @@ class Engine:
 
     def note_ended(self) -> None:
         """Let clients whose request has ended send their next one; those may be refused at once."""
-        while self._num_noted < (num_ended := sum(r.batch.num_ended for r in self._replicas)):
-            num_new = num_ended - self._num_noted
-            self._num_noted = num_ended
+        while num_new := self._num_ended() - self._num_noted:
+            self._num_noted += num_new
             followers = self._arrivals.ended(num_new)
             if followers:
                 self.enter(followers)
@@ -182,6 +186,12 @@ class Engine:
                 self._on_progress(self._num_noted)
         if self.is_over and not self._over.triggered:
             self._over.succeed()
+
+    def _num_ended(self) -> int:
+        count = 0
+        for replica in self._replicas:
+            count += replica.batch.num_ended
+        return count
 
     def _route(self, request: Request) -> Replica:
         if self._router is None:
