@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import groupby
-from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -12,9 +10,6 @@ if TYPE_CHECKING:
     import simpy
 
     from traces.record import Request, Trace
-
-
-ARRIVAL_NS = attrgetter("arrival_ns")
 
 
 class Door(Protocol):
@@ -35,16 +30,25 @@ class OpenLoop:
 
     def __init__(self, trace: Trace) -> None:
         self._requests: Iterator[Request] = iter(trace)
-        self.next_ns: int | None = None
+        self._next = next(self._requests, None)
+        self.next_ns = None if self._next is None else self._next.arrival_ns
 
     def process(self, door: Door) -> Generator[simpy.Event, None, None]:
         """SimPy process: requests of one instant enter together."""
         env = door.env
-        for arrival_ns, due in groupby(self._requests, ARRIVAL_NS):
-            self.next_ns = arrival_ns
+        while (arrival_ns := self.next_ns) is not None:
             yield env.timeout(arrival_ns - env.now)
-            door.enter(list(due))
-        self.next_ns = None
+            due = []
+            while self.next_ns == arrival_ns:
+                due.append(self.take())
+            door.enter(due)
+
+    def take(self) -> Request:
+        """The next request; there must be one."""
+        assert self._next is not None  # noqa: S101 - as asked for
+        taken, self._next = self._next, next(self._requests, None)
+        self.next_ns = None if self._next is None else self._next.arrival_ns
+        return taken
 
     def ended(self, count: int) -> list[Request]:
         """Requests that arrive because others ended: none."""
@@ -73,6 +77,10 @@ class ClosedLoop:
     def ended(self, count: int) -> list[Request]:
         """The next requests of clients whose last one ended."""
         return [request for _, request in zip(range(count), self._requests, strict=False)]
+
+    def take(self) -> Request:
+        """The next request; StopIteration if there is none."""
+        return next(self._requests)
 
 
 Arrivals = OpenLoop | ClosedLoop

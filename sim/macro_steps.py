@@ -6,7 +6,8 @@ from bisect import bisect_left
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from sim.engine import Engine
+from sim.clock import ARRIVAL_PRIORITY, Later
+from sim.engine import Engine, Wiring
 from sim.replica import Replica
 from sim.step import StepPricer
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
     import simpy
 
-    from sim.clock import Clock, Later
-    from sim.engine import Wiring
+    from sim.clock import Clock
+    from sim.engine import Fleet
     from sim.event_log import LogWriter
     from sim.replica import Run
     from sim.step import StepPlan
@@ -74,24 +75,39 @@ class MacroStepReplica(Replica):
         if turn is not None:
             steps = self._num_passed(turn) - turn.credited
             if steps:
-                self.batch.decoding.cohort.extend_in_rounds(steps)
-                self.batch.finish_step(turn.plan, steps)
+                self._credit(turn.plan, steps)
                 turn.credited += steps
 
+    def _credit(self, plan: StepPlan, steps: int) -> None:
+        """Credit steps of a turn that goes on: the one behind them has its pages."""
+        self.batch.decoding.cohort.extend_in_rounds(steps)
+        self.batch.finish_step(plan, steps)
+
     def _compute(self, plan: StepPlan) -> Generator[simpy.Event, None, None]:
-        duration_ns = self._wiring.executor.execute(plan)
-        repeats = self._most_repeats(plan, duration_ns)
-        if not repeats:
-            yield self._later(duration_ns)
-            self._end_turn(plan)
-            return
-        turn = self._turn = self._turn_of(plan, duration_ns, repeats)
-        yield turn.over
+        ends_ns = self._ends_ns(plan)
+        over = self._later(ends_ns[-1] - self.batch.now_ns)
+        turn = self._turn = Turn(plan, ends_ns, over)
+        yield over
         self._turn = None
-        steps = len(turn.ends_ns) - turn.credited
-        if steps > 1:
+        self._end_turn(plan, len(turn.ends_ns) - turn.credited)
+
+    def _end_turn(self, plan: StepPlan, steps: int = 1) -> None:
+        if steps > 1:  # the last of them has its pages
             self.batch.decoding.cohort.extend_in_rounds(steps - 1)
-        self._end_turn(plan, steps)
+        super()._end_turn(plan, steps)
+
+    def _ends_ns(self, plan: StepPlan) -> list[int]:
+        """When the step that starts now ends, and each of those that follow and are the same."""
+        duration_ns = self._wiring.executor.execute(plan)
+        end_ns = self.batch.now_ns + duration_ns
+        repeats = self._most_repeats(plan, duration_ns)
+        if not repeats or self._pricer is None:
+            return [end_ns]
+        ends_ns = list(accumulate(self._pricer.price_repeats(plan, repeats), initial=end_ns))
+        next_ns = self._run.next_entry_ns
+        if next_ns is not None:
+            del ends_ns[bisect_left(ends_ns, next_ns) + 1 :]
+        return ends_ns
 
     def _most_repeats(self, plan: StepPlan, duration_ns: int) -> int:
         """Steps that will follow and be the same unless something arrives.
@@ -111,15 +127,6 @@ class MacroStepReplica(Replica):
             return 0
         return decoding.cohort.sure_rounds(most)
 
-    def _turn_of(self, plan: StepPlan, duration_ns: int, repeats: int) -> Turn:
-        """The turn of a step and its repeats; at least one."""
-        assert self._pricer is not None  # noqa: S101 - else there are no repeats
-        now_ns, priced = self.batch.now_ns, self._pricer.price_repeats(plan, repeats)
-        ends_ns = list(accumulate(priced, initial=now_ns + duration_ns))
-        if self._run.next_entry_ns is not None:
-            del ends_ns[bisect_left(ends_ns, self._run.next_entry_ns) + 1 :]
-        return Turn(plan, ends_ns, self._later(ends_ns[-1] - now_ns))
-
     def _num_passed(self, turn: Turn) -> int:
         """Steps of a turn that have ended by now; never its last, which would have ended it."""
         now_ns = self._clock.now_ns
@@ -137,7 +144,62 @@ class MacroStepReplica(Replica):
             turn.over = turn.over.hastened(delay_ns)
 
 
+class LoneReplica(MacroStepReplica):
+    """The only replica, which nobody but the trace sends requests to.
+
+    While it computes, a request that arrives only joins the queue, and when the next one comes is
+    known. So arrivals are no events: whoever looks, and whoever ends a turn, fetches those that
+    have come since, each at its own time. All but the last step of a turn have ended by then. And
+    where nothing else happens before a turn ends, its end is no event either.
+    """
+
+    fetches = True
+
+    def settle(self) -> None:
+        """See `Replica.settle`."""
+        super().settle()
+        self._fetch(self._clock.now_ns)
+
+    def _compute(self, plan: StepPlan) -> Generator[simpy.Event, None, None]:
+        ends_ns, credited = self._ends_ns(plan), 0
+        if not self._clock.advance(ends_ns[-1]):
+            over = self._later(ends_ns[-1] - self.batch.now_ns)
+            turn = self._turn = Turn(plan, ends_ns, over)
+            yield over
+            self._turn = None
+            credited = turn.credited
+        self._end_turn(plan, len(ends_ns) - credited)
+
+    def _end_turn(self, plan: StepPlan, steps: int = 1) -> None:
+        next_ns, now_ns = self._run.next_entry_ns, self._clock.now_ns
+        if next_ns is not None and next_ns <= now_ns:
+            if steps > 1:
+                self._credit(plan, steps - 1)
+            self._fetch(now_ns)
+            steps = 1
+        super()._end_turn(plan, steps)
+
+    def _fetch(self, until_ns: int) -> None:
+        """Let requests in that have come by then."""
+        run, batch = self._run, self.batch
+        while run.next_entry_ns is not None and run.next_entry_ns <= until_ns:
+            batch.now_ns = run.next_entry_ns
+            self._gate.meet(run.next_request())
+
+    def _sleep(self) -> simpy.Event:
+        next_ns = self._run.next_entry_ns
+        if next_ns is None:
+            return super()._sleep()
+        return Later(self._clock.env, next_ns - self._clock.now_ns, ARRIVAL_PRIORITY)
+
+    def _wake(self) -> None:
+        super()._wake()
+        self._fetch(self.batch.now_ns)
+
+
 class MacroStepEngine(Engine):
     """Takes quiet steps together; writes the log of `Engine`, byte for byte."""
 
-    replica_kind = MacroStepReplica
+    def _replica_kind(self, parts: Wiring | Fleet) -> type[Replica]:
+        is_lone = isinstance(parts, Wiring) and parts.control is None
+        return LoneReplica if is_lone and self._arrivals.next_ns is not None else MacroStepReplica

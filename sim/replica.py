@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from allocator.prefix.interface import PrefixSharing
 from sim.account import Accounts
@@ -39,6 +39,9 @@ class Run(Protocol):
     def next_entry_ns(self) -> int | None:
         """When the next request that has not arrived yet enters a replica; None if unknown."""
 
+    def next_request(self) -> Request:
+        """That request, which has now arrived."""
+
     def note_ended(self) -> None:
         """Let clients whose request has ended send their next one."""
 
@@ -51,7 +54,12 @@ class Replica:
 
     Attributes:
         batch: Who waits and who runs here.
+
+    Class attributes:
+        fetches: Whether it looks for requests itself; else each enters when it arrives.
     """
+
+    fetches: ClassVar[bool] = False
 
     def __init__(self, number: int, wiring: Wiring, clock: Clock, log: LogWriter, run: Run) -> None:
         """Start empty.
@@ -110,7 +118,7 @@ class Replica:
     def serve(self) -> Generator[simpy.Event, None, None]:
         """SimPy process: turn after turn until the run is over."""
         batch, run, log, num_ended = self.batch, self._run, self._log, 0
-        batch.now_ns = self._clock.now_ns
+        self._wake()
         while not run.is_over:
             num_rows = log.num_rows
             plan = self._plan()
@@ -120,7 +128,7 @@ class Replica:
                 batch.reject_head()
             elif log.num_rows == num_rows:
                 yield self._sleep()
-                batch.now_ns = self._clock.now_ns
+                self._wake()
             if batch.num_ended > num_ended:
                 num_ended = batch.num_ended
                 run.note_ended()
@@ -229,6 +237,10 @@ class Replica:
         if self._run.has_all_arrived:
             self.check_can_end()
         return self._woken
+
+    def _wake(self) -> None:
+        """Go on after a sleep."""
+        self.batch.now_ns = self._clock.now_ns
 
 
 def _accounts(wiring: Wiring, header: LogHeader) -> Accounts:
