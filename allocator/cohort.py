@@ -148,7 +148,10 @@ class BlockCohort(Cohort):
         held = self._held[sequence]
         held.follow(self._rounds)
         self._ranks[sequence] = rank
-        turn = self._due.setdefault(self._turn(held), Turn())
+        number = -held.tokens_beside % self._block_tokens
+        turn = self._due.get(number)
+        if turn is None:
+            turn = self._due[number] = Turn()
         place = bisect_right(turn.ranks, rank)
         turn.ranks.insert(place, rank)
         turn.seats.insert(place, held.seat)
@@ -156,7 +159,7 @@ class BlockCohort(Cohort):
     def leave(self, sequence: int) -> None:
         """See `Cohort.leave`."""
         rank, held = self._ranks.pop(sequence), self._held[sequence]
-        number = self._turn(held)
+        number = -held.tokens_beside % self._block_tokens
         turn = self._due[number]
         place = bisect_right(turn.ranks, rank) - 1
         del turn.ranks[place], turn.seats[place]
@@ -166,10 +169,12 @@ class BlockCohort(Cohort):
 
     def extend(self) -> None:
         """See `Cohort.extend`."""
-        turn = self._due.get(self._rounds.count % self._block_tokens)
+        grower, rounds = self._grower, self._rounds
+        turn = self._due.get(rounds.count % self._block_tokens)
         if turn:
-            self._grower.grow_in_rounds([turn.seats])
-        self._advance(1)
+            grower.grow_in_rounds([turn.seats])
+        rounds.count += 1
+        grower.count_tokens(len(self._ranks))
 
     def sure_rounds(self, most: int) -> int:
         """See `Cohort.sure_rounds`: as long as free pages last, counted by blocks."""
@@ -192,7 +197,8 @@ class BlockCohort(Cohort):
         turns = [due[n % size].seats for n in range(now, now + rounds) if n % size in due]
         if turns:
             self._grower.grow_in_rounds(turns)
-        self._advance(rounds)
+        self._rounds.count += rounds
+        self._grower.count_tokens(rounds * len(self._ranks))
 
     def check_integrity(self) -> None:
         """See `Cohort.check_integrity`."""
@@ -219,7 +225,3 @@ class BlockCohort(Cohort):
         now, size = self._rounds.count, self._block_tokens
         waits = sorted((number - now) % size for number in self._due)
         return [(wait, self._due[(now + wait) % size]) for wait in waits]
-
-    def _advance(self, rounds: int) -> None:
-        self._rounds.count += rounds
-        self._grower.count_tokens(rounds * len(self._ranks))

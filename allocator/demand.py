@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from allocator.interface import UNBOUNDED_TOKENS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from allocator.spec import PageShape
 
@@ -49,6 +49,13 @@ class Demand:
         for pool, each, once in self.by_pool:
             pages[pool] = each * blocks + once
         return pages
+
+    def blocks_within(self, free: Callable[[int], int]) -> int:
+        """Blocks of sequences that are there, with so many pages of a pool free."""
+        blocks = UNBOUNDED_TOKENS
+        for pool, each, _ in self.by_pool:
+            blocks = min(blocks, free(pool) // each)
+        return blocks
 
     def tokens_within(self, pages_by_pool: Sequence[int], page_tokens: int) -> int:
         """Tokens of one sequence with so many pages of each pool to itself; 0 if none fits."""

@@ -19,13 +19,14 @@ class Granted:
         blocks: Blocks of them.
         sequences: Sequences admitted.
         peak_bytes: The most bytes ever granted at once.
+        pages: Of each pool, the pages of a block and those of a state.
     """
 
     __slots__ = (
         "_block_bytes",
-        "_pages",
         "_state_bytes",
         "blocks",
+        "pages",
         "peak_bytes",
         "sequences",
         "tokens",
@@ -38,7 +39,7 @@ class Granted:
             pages: Of each pool, the pages of a block and those of a state.
             page_bytes: Of each pool, the bytes of a page.
         """
-        self._pages = pages
+        self.pages = pages
         priced = list(zip(pages, page_bytes, strict=True))
         self._block_bytes = sum(each * size for (each, _), size in priced)
         self._state_bytes = sum(once * size for (_, once), size in priced)
@@ -46,7 +47,7 @@ class Granted:
 
     def live(self, number: int, blocks: int = 0, sequences: int = 0) -> int:
         """Pages of a pool, with so many blocks and sequences more."""
-        each, once = self._pages[number]
+        each, once = self.pages[number]
         return (self.blocks + blocks) * each + (self.sequences + sequences) * once
 
     def admit(self, tokens: int, blocks: int) -> None:

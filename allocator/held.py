@@ -17,25 +17,26 @@ class Held:
 
     Attributes:
         seat: The number that its pages are held by; see `Register`.
+        tokens_beside: Those of its tokens that are not counted by the rounds it follows.
     """
 
-    __slots__ = ("_rounds", "_tokens", "seat")
+    __slots__ = ("_rounds", "seat", "tokens_beside")
 
     def __init__(self, seat: int, tokens: int) -> None:
         self.seat = seat
-        self._tokens = tokens  # beside the rounds it follows
+        self.tokens_beside = tokens
         self._rounds = STANDING
 
     @property
     def tokens(self) -> int:
         """Tokens that have room."""
-        return self._tokens + self._rounds.count
+        return self.tokens_beside + self._rounds.count
 
     @tokens.setter
     def tokens(self, tokens: int) -> None:
-        self._tokens = tokens - self._rounds.count
+        self.tokens_beside = tokens - self._rounds.count
 
     def follow(self, rounds: Rounds) -> None:
         """Let tokens rise with a count of rounds from now on."""
-        self._tokens += self._rounds.count - rounds.count
+        self.tokens_beside += self._rounds.count - rounds.count
         self._rounds = rounds

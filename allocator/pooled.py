@@ -243,7 +243,7 @@ class PooledManager(CacheManager):
 
     def growth_blocks(self) -> int:
         """Blocks that running sequences can gain while nothing moves: those of free pages."""
-        return self._growth.tokens_within(list(self._frees()), page_tokens=1)
+        return self._growth.blocks_within(self._num_free)
 
     def count_tokens(self, tokens: int) -> None:
         """So many tokens more have room, by a cohort."""
@@ -251,9 +251,12 @@ class PooledManager(CacheManager):
 
     def _find_room(self, blocks: int, demand: Demand) -> None:
         """See to it that every pool has the pages of so many blocks free, or raise."""
-        sequences = int(demand is self._admission)
+        granted = self._granted
+        most_blocks = granted.blocks + blocks
+        most_sequences = granted.sequences + (demand is self._admission)
         for number, _, _ in demand.by_pool:
-            if self._granted.live(number, blocks, sequences) > self._num_pages(number):
+            each, once = granted.pages[number]
+            if most_blocks * each + most_sequences * once > self._num_pages(number):
                 self._make_room(demand.pages_by_pool(blocks, len(self._pools)))
                 return
 

@@ -113,7 +113,8 @@ class Cell:
     ) -> Wiring:
         """The parts of an engine, three of them given; errors as in `wire`."""
         scheduler, admissions = choose_scheduler(self.scheduler)
-        control = AdmissionChain([one.design(one.options) for one in admissions])
+        controls = [one.design(one.options) for one in admissions]
+        control = AdmissionChain(controls) if controls else None
         plan = scheduler.design(scheduler.options)
         try:
             options = (self.num_samples, control, preemption, self.tenants)

@@ -24,9 +24,6 @@ from traces.synthetic.noisy_neighbour import NOISY, WELL_BEHAVED
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from scenarios.machine import Machine
     from sim.step import StepPlan, StepPricer
 
@@ -105,7 +102,7 @@ class LongestStep:
         self.longest_ns = max(self.longest_ns, duration_ns)
         return duration_ns
 
-    def price_repeats(self, plan: StepPlan, repeats: int) -> NDArray[np.int64]:
+    def price_repeats(self, plan: StepPlan, repeats: int) -> list[int]:
         """See `StepPricer.price_repeats`."""
         return self._inner.price_repeats(plan, repeats)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -61,6 +62,15 @@ class AdmissionControl(ABC):
         """
         del head, running
         return terms
+
+    def raised_within(
+        self, most_tokens: int, terms: Terms, head: Sequence, running: List[Sequence]
+    ) -> Terms:
+        """As `raised`, with room for so many tokens at most: no sequence ever needs more."""
+        raised = self.raised(terms, head, running)
+        if raised is terms:
+            return terms
+        return replace(raised, room_tokens=min(raised.room_tokens, most_tokens))
 
     def completed(self, sequence: Sequence) -> None:
         """Learn from a sequence that has made all its output."""

@@ -22,22 +22,33 @@ class Door(Protocol):
 
 
 class OpenLoop:
-    """Arrivals at the times of the trace, whatever the engine does."""
+    """Arrivals at the times of the trace, whatever the engine does.
+
+    Attributes:
+        next_ns: When the next requests enter; None once all have.
+    """
 
     def __init__(self, trace: Trace) -> None:
         self._requests: Iterator[Request] = iter(trace)
+        self._next = next(self._requests, None)
+        self.next_ns = None if self._next is None else self._next.arrival_ns
 
     def process(self, door: Door) -> Generator[simpy.Event, None, None]:
         """SimPy process: requests of one instant enter together."""
-        due: list[Request] = []
-        for request in self._requests:
-            if due and request.arrival_ns > due[0].arrival_ns:
-                yield door.env.timeout(due[0].arrival_ns - door.env.now)
-                door.enter(due)
-                due = []
-            due.append(request)
-        yield door.env.timeout(due[0].arrival_ns - door.env.now)
-        door.enter(due)
+        env = door.env
+        while (arrival_ns := self.next_ns) is not None:
+            yield env.timeout(arrival_ns - env.now)
+            due = []
+            while self.next_ns == arrival_ns:
+                due.append(self.take())
+            door.enter(due)
+
+    def take(self) -> Request:
+        """The next request; there must be one."""
+        assert self._next is not None  # noqa: S101 - as asked for
+        taken, self._next = self._next, next(self._requests, None)
+        self.next_ns = None if self._next is None else self._next.arrival_ns
+        return taken
 
     def ended(self, count: int) -> list[Request]:
         """Requests that arrive because others ended: none."""
@@ -46,7 +57,13 @@ class OpenLoop:
 
 
 class ClosedLoop:
-    """N clients that each send their next request when their last one ends."""
+    """N clients that each send their next request when their last one ends.
+
+    Attributes:
+        next_ns: None: who ends next, and when, is not known beforehand.
+    """
+
+    next_ns = None
 
     def __init__(self, trace: Trace) -> None:
         self._num_clients = trace.closed_loop_clients
@@ -60,6 +77,10 @@ class ClosedLoop:
     def ended(self, count: int) -> list[Request]:
         """The next requests of clients whose last one ended."""
         return [request for _, request in zip(range(count), self._requests, strict=False)]
+
+    def take(self) -> Request:
+        """The next request; StopIteration if there is none."""
+        return next(self._requests)
 
 
 Arrivals = OpenLoop | ClosedLoop

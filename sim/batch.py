@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from allocator.interface import NO_TERMS, UNBOUNDED_TOKENS, OutOfMemoryError, Terms
 from allocator.prefix.interface import UNBOUNDED_SEQUENCES, PrefixSharing
 from sim.account import Accounts
-from sim.admission import AdmissionChain
 from sim.decoding import PLACE, Decoding
 from sim.event_log import NO_SUBJECT, EventKind, RejectionReason
 from sim.preemptions.recompute import Recompute
@@ -75,7 +73,7 @@ class Batch:
         self.shares_prefixes = sharing is not None
         self.checkpoint_tokens = 0 if sharing is None else sharing.checkpoint_tokens
         self.max_sequences = UNBOUNDED_SEQUENCES if sharing is None else sharing.max_sequences
-        self._control = AdmissionChain() if control is None else control
+        self._control = control
         self._log = log
         self._max_tokens = max_tokens
         self._max_sequence_tokens = min(manager.max_sequence_tokens, max_tokens - 1)
@@ -102,9 +100,10 @@ class Batch:
         account = self.accounts.of(request.tenant)
         account.present += 1
         sequence = Sequence(request, account)
-        lengths = request.prompt_tokens, request.output_tokens
-        self._record(EventKind.ARRIVAL, sequence, *lengths, account.number)
-        sequence.limit(self._max_tokens)
+        prompt, output = request.prompt_tokens, request.output_tokens
+        self._record(EventKind.ARRIVAL, sequence, prompt, output, account.number)
+        if prompt + output > self._max_tokens:
+            sequence.limit(self._max_tokens)
         if not self.could_fit(sequence):
             self.refuse(sequence, RejectionReason.TOO_LONG)
         elif not account.could_hold(sequence.max_tokens):
@@ -137,7 +136,7 @@ class Batch:
         """
         if self.short_pool is not None:
             return None
-        prefix = self.find_prefix()
+        prefix = None if self._sharing is None else self.find_prefix()
         if prefix is not None and prefix.is_pending:
             return None
         terms = NO_TERMS if prefix is None else Terms(prefix=prefix)
@@ -159,10 +158,9 @@ class Batch:
         A head may be refused step after step; it counts once until pages are released.
         """
         head = self.waiting.head()
-        raised = self._control.raised(terms, head, self.running)
-        if raised is not terms:
-            most = min(raised.room_tokens, self._max_sequence_tokens)  # no more is ever needed
-            terms = replace(raised, room_tokens=most)
+        if self._control is not None:
+            most = self._max_sequence_tokens
+            terms = self._control.raised_within(most, terms, head, self.running)
         try:
             self._manager.admit(head.request_id, tokens, terms)
         except OutOfMemoryError as error:
@@ -175,7 +173,8 @@ class Batch:
         self._num_changes += 1
         self._num_admissions += 1
         head.place = self._num_admissions
-        self._record(EventKind.ADMISSION, head, tokens, head.preemptions)
+        values = (head.request_id, tokens, head.preemptions)
+        self._log.append(self.now_ns, EventKind.ADMISSION, *values)
         if head.computed_tokens:
             self._record(EventKind.SWAP_IN, head, *self.preemption.resume(head))
         if terms.prefix is not None and terms.prefix.tokens:
@@ -253,10 +252,8 @@ class Batch:
             sequence.computed_tokens += 1
             if self._make_token(sequence):
                 completed.append(sequence)
-        for chunk in plan.chunks:
-            sequence = chunk.sequence
-            sequence.computed_tokens += chunk.tokens
-            if sequence.owed_tokens == 0 and self._make_token(sequence):
+        for sequence, tokens, _ in plan.chunks:
+            if sequence.compute(tokens) and self._make_token(sequence):
                 completed.append(sequence)
             elif self._sharing is not None:
                 self._sharing.keep(sequence.request_id, sequence.computed_tokens)
@@ -267,13 +264,15 @@ class Batch:
 
     def record_chunk(self, sequence: Sequence, tokens: int) -> None:
         """Log the start of a chunk."""
-        self._record(EventKind.CHUNK, sequence, tokens, sequence.computed_tokens)
+        values = (sequence.request_id, tokens, sequence.computed_tokens)
+        self._log.append(self.now_ns, EventKind.CHUNK, *values)
 
     def _make_token(self, sequence: Sequence) -> bool:
         """Credit a sequence with a token; True if it is the last, else it decodes with the rest."""
-        if sequence.made_tokens == 0:
-            self._record(EventKind.FIRST_TOKEN, sequence)
-        if sequence.make_token():
+        number = sequence.make_token()
+        if number == 1:
+            self._log.append(self.now_ns, EventKind.FIRST_TOKEN, sequence.request_id)
+        if number == sequence.output_tokens:
             return True
         self.decoding.join(sequence)
         return False
@@ -283,9 +282,10 @@ class Batch:
         self._release(sequence, has_ended=True)
         self.num_ended += 1
         sequence.account.present -= 1
-        self._control.completed(sequence)
+        if self._control is not None:
+            self._control.completed(sequence)
         values = (sequence.made_tokens, sequence.preemptions, sequence.failed_allocations)
-        self._record(EventKind.COMPLETION, sequence, *values)
+        self._log.append(self.now_ns, EventKind.COMPLETION, sequence.request_id, *values)
 
     def _release(self, sequence: Sequence, *, has_ended: bool = False) -> None:
         sharing = self._sharing if has_ended else None

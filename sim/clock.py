@@ -7,6 +7,7 @@ import simpy
 # Arrivals come first (they are SimPy timeouts, whose priority is 1), then the end of a step and
 # the plan of the next, replica by replica, then samples: a plan sees all that has arrived, a
 # sample all decisions.
+ARRIVAL_PRIORITY = 1
 STEP_END_PRIORITY = 2
 """Of the first replica; the others follow by their numbers."""
 SAMPLE_PRIORITY = 1 << 30
@@ -16,7 +17,8 @@ class Later(simpy.Event):
     """A timeout with a priority: it comes behind all events of lower number at its instant."""
 
     def __init__(self, env: simpy.Environment, delay_ns: int, priority: int) -> None:
-        super().__init__(env)
+        self.env = env  # as `simpy.Timeout` does, without its parents' constructors
+        self.callbacks = []
         self._ok = True
         self._value = None
         self._priority = priority
@@ -33,6 +35,17 @@ class Later(simpy.Event):
         return sooner
 
 
+class Timeline(simpy.Environment):
+    """The events of a run; where none is left before some instant, that can be the present."""
+
+    def advance(self, to_ns: int) -> bool:
+        """Let an instant be the present, if no event happens until then; False if one does."""
+        if self.peek() <= to_ns:
+            return False
+        self._now = to_ns
+        return True
+
+
 class Clock:
     """The present of a run: its time, and how far the events of this instant have come.
 
@@ -40,8 +53,9 @@ class Clock:
     the present instant, that depends on the priority of what is happening.
     """
 
-    def __init__(self, env: simpy.Environment) -> None:
+    def __init__(self, env: Timeline) -> None:
         self.env = env
+        self.advance = env.advance
         self._reached = (-1, 0)
 
     @property
@@ -49,9 +63,15 @@ class Clock:
         """Nanoseconds since the start of the trace."""
         return int(self.env.now)
 
-    def reach(self, priority: int) -> None:
-        """Say that an event of this priority happens now; none of a lower one is left."""
-        self._reached = (self.now_ns, priority)
+    def reach(self, priority: int) -> int:
+        """Say that an event of this priority happens now; none of a lower one is left.
+
+        Returns:
+            The present, in nanoseconds.
+        """
+        now_ns = self.now_ns
+        self._reached = (now_ns, priority)
+        return now_ns
 
     def has_passed(self, time_ns: int, priority: int) -> bool:
         """Whether an event of that time and priority would have happened by now."""

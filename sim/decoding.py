@@ -40,12 +40,16 @@ class Decoding:
 
     def join(self, sequence: Sequence) -> None:
         """Take a running sequence in that owes nothing."""
-        sequence.follow(self._rounds)
-        sequence.account.follow(self._rounds)
+        rounds, members = self._rounds, self.members
+        sequence.follow(rounds)
+        sequence.account.follow(rounds)
         self.cohort.join(sequence.request_id, sequence.place)
-        insort(self.members, sequence, key=PLACE)
-        self._context_tokens += sequence.computed_tokens - self._rounds.count
-        last_round = self._rounds.count + sequence.output_tokens - sequence.made_tokens
+        if not members or members[-1].place < sequence.place:
+            members.append(sequence)
+        else:
+            insort(members, sequence, key=PLACE)
+        self._context_tokens += sequence.computed_tokens - rounds.count
+        last_round = rounds.count + sequence.output_tokens - sequence.made_tokens
         sequence.last_round = last_round
         heapq.heappush(self._ends, (last_round, next(self._serial), sequence))
 
@@ -66,7 +70,7 @@ class Decoding:
     def enter(self, plan: StepPlan) -> None:
         """Let a step compute a token of every member; each has room for it."""
         plan.decodes = self.members.copy()
-        plan.decode_context_tokens = self.context_tokens + len(self.members)
+        plan.decode_context_tokens = self.context_tokens + len(plan.decodes)
         plan.together = True
 
     @property
@@ -94,7 +98,8 @@ class Decoding:
             if sequence.last_round == last_round:
                 self.leave(sequence)
                 ended.append(sequence)
-        ended.sort(key=PLACE)
+        if len(ended) > 1:
+            ended.sort(key=PLACE)
         return ended
 
     def check_integrity(self) -> None:

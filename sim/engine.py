@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
-
-import simpy
+from typing import TYPE_CHECKING
 
 from sim.arrivals import arrivals_of
-from sim.clock import SAMPLE_PRIORITY, Clock, Later
+from sim.clock import SAMPLE_PRIORITY, Clock, Later, Timeline
 from sim.event_log import EventKind, EventLog, LogHeader, PoolHeader, TenantHeader
 from sim.preemptions.recompute import Recompute
 from sim.replica import Replica
@@ -18,6 +16,8 @@ from sim.tenant import settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+
+    import simpy
 
     from allocator.interface import CacheManager
     from sim.admission import AdmissionControl
@@ -110,12 +110,7 @@ class Engine:
     """Runs a trace over one replica, or over several behind a router; the reference, step by step.
 
     One environment, one arrival process and one log serve all of them.
-
-    Class attributes:
-        replica_kind: What serves.
     """
-
-    replica_kind: ClassVar[type[Replica]] = Replica
 
     def __init__(
         self,
@@ -123,7 +118,7 @@ class Engine:
         parts: Wiring | Fleet,
         on_progress: Callable[[int], None] | None = None,
     ) -> None:
-        self.env = simpy.Environment()
+        self.env = Timeline()
         wirings = parts.replicas if isinstance(parts, Fleet) else (parts,)
         self._router = parts.router if isinstance(parts, Fleet) else None
         self._num_requests = len(trace)
@@ -132,8 +127,9 @@ class Engine:
         self._start_ns = 0 if trace.arrival_ns is None else int(trace.arrival_ns[0])
         self.log = EventLog(_header(trace, wirings))
         self._clock = Clock(self.env)
+        self._kind = self._replica_kind(parts)
         self._replicas = [
-            self.replica_kind(number, wiring, self._clock, log_of_replica(self.log, number), self)
+            self._kind(number, wiring, self._clock, log_of_replica(self.log, number), self)
             for number, wiring in enumerate(wirings)
         ]
         self._over = self.env.event()
@@ -150,9 +146,15 @@ class Engine:
         """Whether no request is still to come."""
         return self._num_arrived == self._num_requests
 
+    @property
+    def next_entry_ns(self) -> int | None:
+        """When the next request arrives; None if it is unknown when, or at which replica."""
+        return self._arrivals.next_ns if self._router is None else None
+
     def run(self) -> EventLog:
         """Run until every request has completed or been rejected; returns the log."""
-        self.env.process(self._arrivals.process(self))
+        if not self._kind.fetches:
+            self.env.process(self._arrivals.process(self))
         self.env.process(self._sample())
         for replica in self._replicas:
             self.env.process(replica.serve())
@@ -170,11 +172,15 @@ class Engine:
             for replica in self._replicas:
                 replica.check_can_end()
 
+    def next_request(self) -> Request:
+        """The request that arrives next; whoever fetches it lets it in."""
+        self._num_arrived += 1
+        return self._arrivals.take()
+
     def note_ended(self) -> None:
         """Let clients whose request has ended send their next one; those may be refused at once."""
-        while self._num_noted < (num_ended := sum(r.batch.num_ended for r in self._replicas)):
-            num_new = num_ended - self._num_noted
-            self._num_noted = num_ended
+        while num_new := self._num_ended() - self._num_noted:
+            self._num_noted += num_new
             followers = self._arrivals.ended(num_new)
             if followers:
                 self.enter(followers)
@@ -182,6 +188,17 @@ class Engine:
                 self._on_progress(self._num_noted)
         if self.is_over and not self._over.triggered:
             self._over.succeed()
+
+    def _replica_kind(self, parts: Wiring | Fleet) -> type[Replica]:
+        """What serves."""
+        del parts
+        return Replica
+
+    def _num_ended(self) -> int:
+        count = 0
+        for replica in self._replicas:
+            count += replica.batch.num_ended
+        return count
 
     def _route(self, request: Request) -> Replica:
         if self._router is None:

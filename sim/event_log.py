@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 NUM_COLUMNS = 6
 NO_ROWS = np.zeros((0, NUM_COLUMNS), dtype=np.int64)
-BLOCK_ROWS = 1 << 16
-"""Rows that are written out together: 3 MiB."""
+BLOCK_ROWS = 1 << 14
+"""Rows that are written out together: 768 KiB."""
 
 NO_SUBJECT = -1
 
@@ -166,13 +166,14 @@ class LogWriter(Protocol):
     def header(self) -> LogHeader:
         """What a reader must know besides the rows."""
 
+    @property
+    def num_rows(self) -> int:
+        """Rows so far, of all who write there."""
+
     def append(  # noqa: PLR0913, PLR0917 - a row has six columns
         self, time_ns: int, kind: EventKind, subject: int, a: int = 0, b: int = 0, c: int = 0
     ) -> None:
         """Add a row."""
-
-    def __len__(self) -> int:
-        """Rows so far."""
 
 
 class EventLog:
@@ -180,31 +181,37 @@ class EventLog:
 
     Rows go to a temporary file in blocks, so memory does not grow with the length of a run; short
     logs never leave memory. What reads all rows reads them block by block, but for `table`.
+
+    Attributes:
+        header: What a reader must know besides the rows.
+        num_rows: Rows so far.
     """
 
     def __init__(self, header: LogHeader) -> None:
         self.header = header
-        self._cells = array("q")
+        self.num_rows = 0
+        self._cells: list[int] = []  # a list gains a row faster than an array
         self._spill = Spill()  # the blocks before
 
     @classmethod
     def from_table(cls, header: LogHeader, table: NDArray[np.int64]) -> EventLog:
         """The log whose `table()` this was, int64, shape (rows, 6)."""
         log = cls(header)
-        log._cells.frombytes(np.ascontiguousarray(table, dtype=np.int64).tobytes())
+        log._take(table)
         return log
 
     def append(  # noqa: PLR0913, PLR0917 - a row has six columns
         self, time_ns: int, kind: EventKind, subject: int, a: int = 0, b: int = 0, c: int = 0
     ) -> None:
         """See `LogWriter.append`."""
-        self._cells.extend((time_ns, kind, subject, a, b, c))
-        if len(self._cells) == BLOCK_ROWS * NUM_COLUMNS:
-            self._spill.write(self._cells)
-            self._cells = array("q")
+        self._cells += (time_ns, kind, subject, a, b, c)
+        self.num_rows += 1
+        if not self.num_rows % BLOCK_ROWS:
+            self._spill.write(array("q", self._cells))
+            self._cells.clear()
 
     def __len__(self) -> int:
-        return len(self._spill) * BLOCK_ROWS + len(self._cells) // NUM_COLUMNS
+        return self.num_rows
 
     def blocks(self) -> Iterator[NDArray[np.int64]]:
         """All rows in order, some at a time, int64, shape (rows, 6) each; none is empty."""
@@ -242,7 +249,16 @@ class EventLog:
     def __setstate__(self, state: tuple[LogHeader, NDArray[np.int64]]) -> None:
         header, table = state
         self.__init__(header)  # type: ignore[misc] # as a new one
-        self._cells.frombytes(table.tobytes())
+        self._take(table)
+
+    def _take(self, table: NDArray[np.int64]) -> None:
+        """Let the rows of a table be those of this log, which has none."""
+        whole = len(table) - len(table) % BLOCK_ROWS
+        for start in range(0, whole, BLOCK_ROWS):
+            rows = np.ascontiguousarray(table[start : start + BLOCK_ROWS], dtype=np.int64)
+            self._spill.write(array("q", rows.tobytes()))
+        self._cells = table[whole:].ravel().tolist()
+        self.num_rows = len(table)
 
     def _parts(self) -> Iterator[bytes]:
         yield json.dumps(self.header.described(), sort_keys=True).encode() + b"\n"

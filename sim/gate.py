@@ -26,7 +26,7 @@ class Gate:
         self,
         env: simpy.Environment,
         batch: Batch,
-        control: AdmissionControl,
+        control: AdmissionControl | None,
         on_entry: Callable[[], None],
     ) -> None:
         """Open it.
@@ -34,7 +34,7 @@ class Gate:
         Args:
             env: The simulation; an entry is a timeout in it, as arrivals are.
             batch: Where requests enter.
-            control: What has a say in it.
+            control: What has a say in it, if anything.
             on_entry: Called before somebody enters late, so that the engine is up to date.
         """
         self.num_delayed = 0
@@ -48,13 +48,20 @@ class Gate:
         sequence = self._batch.announce(request)
         if sequence is None:
             return
+        if self._control is None:
+            self._batch.enter(sequence)
+        else:
+            self._judge(sequence, self._control)
+
+    def _judge(self, sequence: Sequence, control: AdmissionControl) -> None:
+        """Let a request in, now or later, or turn it away."""
         now_ns = int(self._env.now)
         num_waiting = len(self._batch.waiting) + self.num_delayed + 1
-        reason = self._control.refusal(sequence, now_ns, num_waiting)
+        reason = control.refusal(sequence, now_ns, num_waiting)
         if reason is not None:
             self._batch.refuse(sequence, reason)
             return
-        delay_ns = self._control.delay_ns(sequence, now_ns)
+        delay_ns = control.delay_ns(sequence, now_ns)
         if delay_ns:
             self._delay(sequence, delay_ns)
         else:

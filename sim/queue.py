@@ -17,11 +17,8 @@ if TYPE_CHECKING:
     from sim.request import Sequence
 
 
-class ArrivalQueue(WaitingQueue):
+class ArrivalQueue(deque["Sequence"], WaitingQueue):
     """First come, first served; who has lost its pages goes to the front."""
-
-    def __init__(self) -> None:
-        self._sequences: deque[Sequence] = deque()
 
     def with_quotas(self) -> WaitingQueue:
         """See `WaitingQueue.with_quotas`."""
@@ -29,26 +26,20 @@ class ArrivalQueue(WaitingQueue):
 
     def join(self, sequence: Sequence) -> bool:
         """See `WaitingQueue.join`: at the end."""
-        self._sequences.append(sequence)
-        return len(self._sequences) == 1
+        self.append(sequence)
+        return len(self) == 1
 
     def rejoin(self, sequence: Sequence) -> None:
         """See `WaitingQueue.rejoin`: at the front, so several victims end up in their old order."""
-        self._sequences.appendleft(sequence)
+        self.appendleft(sequence)
 
     def head(self) -> Sequence:
         """See `WaitingQueue.head`."""
-        return self._sequences[0]
+        return self[0]
 
     def leave(self) -> Sequence:
         """See `WaitingQueue.leave`."""
-        return self._sequences.popleft()
-
-    def __len__(self) -> int:
-        return len(self._sequences)
-
-    def __iter__(self) -> Iterator[Sequence]:
-        return iter(self._sequences)
+        return self.popleft()
 
 
 class TailQueue(ArrivalQueue):
@@ -76,7 +67,9 @@ class SortedQueue(TailQueue):
 
     def sort(self, rank: Callable[[Sequence], float]) -> None:
         """The lowest rank first; equal ranks stay in the order they are in."""
-        self._sequences = deque(sorted(self._sequences, key=rank))
+        in_order = sorted(self, key=rank)
+        self.clear()
+        self.extend(in_order)
 
 
 class RankedQueue(WaitingQueue):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from allocator.prefix.interface import PrefixSharing
 from sim.account import Accounts
-from sim.admission import AdmissionChain
 from sim.batch import Batch
 from sim.clock import STEP_END_PRIORITY, Later
 from sim.event_log import NO_SUBJECT, EventKind
@@ -36,6 +35,13 @@ class Run(Protocol):
     def has_all_arrived(self) -> bool:
         """Whether no request is still to come."""
 
+    @property
+    def next_entry_ns(self) -> int | None:
+        """When the next request that has not arrived yet enters a replica; None if unknown."""
+
+    def next_request(self) -> Request:
+        """That request, which has now arrived."""
+
     def note_ended(self) -> None:
         """Let clients whose request has ended send their next one."""
 
@@ -48,7 +54,12 @@ class Replica:
 
     Attributes:
         batch: Who waits and who runs here.
+
+    Class attributes:
+        fetches: Whether it looks for requests itself; else each enters when it arrives.
     """
+
+    fetches: ClassVar[bool] = False
 
     def __init__(self, number: int, wiring: Wiring, clock: Clock, log: LogWriter, run: Run) -> None:
         """Start empty.
@@ -61,7 +72,7 @@ class Replica:
             run: What it is part of.
         """
         manager = wiring.manager
-        control = AdmissionChain() if wiring.control is None else wiring.control
+        control = wiring.control
         queue, max_tokens = wiring.new_queue(), wiring.scheduler.max_tokens
         self.batch = Batch(manager, log, queue, max_tokens, control)
         self.batch.preemption = wiring.preemption
@@ -106,18 +117,21 @@ class Replica:
 
     def serve(self) -> Generator[simpy.Event, None, None]:
         """SimPy process: turn after turn until the run is over."""
-        batch, run = self.batch, self._run
+        batch, run, log, num_ended = self.batch, self._run, self._log, 0
+        self._wake()
         while not run.is_over:
-            batch.now_ns = self._clock.now_ns
-            num_events = len(self._log)
+            num_rows = log.num_rows
             plan = self._plan()
             if plan:
                 yield from self._compute(plan)
             elif batch.short_pool is not None and not batch.running:
                 batch.reject_head()
-            elif len(self._log) == num_events:
+            elif log.num_rows == num_rows:
                 yield self._sleep()
-            run.note_ended()
+                self._wake()
+            if batch.num_ended > num_ended:
+                num_ended = batch.num_ended
+                run.note_ended()
 
     def settle(self) -> None:
         """Bring the batch and the memory to where they are now, step by step.
@@ -175,18 +189,22 @@ class Replica:
 
     def _plan(self) -> StepPlan:
         """Plan a step; it pays for what the backing was asked since the last one, and beside it."""
-        manager, before = self._wiring.manager, self._counted
-        self.batch.begin_step()
-        plan = self._wiring.scheduler.plan(self.batch)
-        after = manager.backing.counters()
+        batch, wiring, before = self.batch, self._wiring, self._counted
+        backing = wiring.manager.backing
+        batch.begin_step()
+        plan = wiring.scheduler.plan(batch)
+        beside = after = backing.counters()
         if plan:
-            if self.batch.occasion != self._prepared_for:
-                self._prepared_for = self.batch.occasion
-                manager.prepare(self.batch.next_tokens)
-            self._counted = manager.backing.counters()
-            plan.charge(before, after, self._counted)
-            self._wiring.preemption.charge(plan)
-        if manager.backing.counters() is not before:
+            occasion = batch.occasion
+            if occasion != self._prepared_for:
+                self._prepared_for = occasion
+                wiring.manager.prepare(batch.next_tokens)
+                beside = backing.counters()
+            self._counted = beside
+            if beside is not before:
+                plan.charge(before, after, beside)
+            wiring.preemption.charge(plan)
+        if beside is not before:
             self._record_migrations()
         return plan
 
@@ -207,8 +225,7 @@ class Replica:
 
     def _end_turn(self, plan: StepPlan, steps: int = 1) -> None:
         """Credit the last steps of a turn, which end now."""
-        self._clock.reach(self._priority)
-        self.batch.now_ns = self._clock.now_ns
+        self.batch.now_ns = self._clock.reach(self._priority)
         self.batch.finish_step(plan, steps)
 
     def _plan_after_step_in_flight(self) -> None:
@@ -220,6 +237,10 @@ class Replica:
         if self._run.has_all_arrived:
             self.check_can_end()
         return self._woken
+
+    def _wake(self) -> None:
+        """Go on after a sleep."""
+        self.batch.now_ns = self._clock.now_ns
 
 
 def _accounts(wiring: Wiring, header: LogHeader) -> Accounts:

@@ -63,9 +63,10 @@ class ReplicaLog:
         _, _, *rest = row
         self._log.append(time_ns, kind, *rest)
 
-    def __len__(self) -> int:
-        """Rows of all replicas."""
-        return len(self._log)
+    @property
+    def num_rows(self) -> int:
+        """See `LogWriter.num_rows`."""
+        return self._log.num_rows
 
 
 def header_of_replica(header: LogHeader, number: int) -> LogHeader:

@@ -96,11 +96,16 @@ class Sequence:
         most = max_tokens - self.request.prompt_tokens
         self.output_tokens = max(1, min(self.output_tokens, most))
 
-    def make_token(self) -> bool:
-        """Make a token without following rounds; True if it is the last."""
+    def compute(self, tokens: int) -> bool:
+        """Compute owed tokens; True if none is left."""
+        self._computed_tokens += tokens
+        return self.computed_tokens >= self.target_tokens
+
+    def make_token(self) -> int:
+        """Make a token without following rounds; which one it is, from 1."""
         self._made_tokens += 1
         self.account.make_token()
-        return self.made_tokens == self.output_tokens
+        return self.made_tokens
 
     def suspend(self, *, keeps_tokens: bool) -> None:
         """Lose all pages; whoever keeps tokens elsewhere owes only the rest when it resumes."""

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from collections.abc import Callable
 
     from allocator.backing import BackingCounters
     from sim.request import Sequence
 
+FEW = 32
+"""Steps up to which a loop prices them sooner than an array."""
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Part of a prompt that one step computes.
+
+class Chunk(NamedTuple):
+    """Part of a prompt that one step computes; a tuple, since there are many.
 
     Attributes:
         sequence: Whose prompt.
@@ -132,6 +135,26 @@ def causal_pairs(chunk: Chunk) -> int:
     return chunk.tokens * chunk.context_tokens + chunk.tokens * (chunk.tokens + 1) // 2
 
 
+def price_contexts(price_ns: Callable[[Any], Any], plan: StepPlan, repeats: int) -> list[int]:
+    """Whole nanoseconds, at least 1, of the steps that follow a plan whose sequences decode again.
+
+    Args:
+        price_ns: What a step takes, by the tokens that it attends to: a number, or an array of
+            them. It never falls.
+        plan: The plan before the first of them.
+        repeats: How many.
+    """
+    num_decodes = len(plan.decodes)
+    first = plan.decode_context_tokens + num_decodes
+    contexts = range(first, first + num_decodes * repeats, num_decodes)
+    if repeats <= FEW:
+        priced = [round(price_ns(context)) for context in contexts]
+        return priced if priced[0] > 0 else [max(1, price) for price in priced]
+    steps_ns = np.rint(price_ns(np.array(contexts, dtype=np.int64)))
+    whole_ns: list[int] = np.maximum(steps_ns, 1.0).astype(np.int64).tolist()
+    return whole_ns
+
+
 class StepExecutor(Protocol):
     """Turns a plan into a duration, by a cost table or by running it."""
 
@@ -143,7 +166,7 @@ class StepExecutor(Protocol):
 class StepPricer(StepExecutor, Protocol):
     """An executor that need not run a step to know its duration."""
 
-    def price_repeats(self, plan: StepPlan, repeats: int) -> NDArray[np.int64]:
+    def price_repeats(self, plan: StepPlan, repeats: int) -> list[int]:
         """Nanoseconds of the steps that follow if the same sequences decode again and again.
 
         Entry i is what `execute` says of a plan with the same decodes, one token longer each than
@@ -154,5 +177,5 @@ class StepPricer(StepExecutor, Protocol):
             repeats: How many.
 
         Returns:
-            int64, shape (repeats,), each at least 1.
+            As many, each at least 1.
         """

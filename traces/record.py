@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -24,9 +24,8 @@ class TraceError(ValueError):
     """A trace that cannot be used: one sentence that names the file, the line and the mend."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One request as it arrives, before it has a life in the engine.
+class Request(NamedTuple):
+    """One request as it arrives, before it has a life in the engine; a tuple, as there are many.
 
     Attributes:
         request_id: Position in the trace, from 0.

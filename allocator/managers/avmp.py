@@ -175,12 +175,13 @@ class AvmpManager(SplitManager):
         """See `CacheManager.prepare`."""
         if not self._moves or self._options.ahead is Switch.OFF:
             return
+        granted, pools = self._granted, self._pools
         admitted = self._ahead.admission_blocks(ceil_div(next_tokens, self.spec.page_tokens))
-        wanted = self._admission.pages_by_pool(admitted, 2) if admitted else [0, 0]
-        wanted[0] += len(self._held) * self._pages_per_block[0]
+        blocks, sequences = admitted + len(self._held), int(admitted > 0)
         for recipient in (0, 1):
-            missing = self._missing_units(recipient, wanted)
-            if missing:
+            if granted.live(recipient, blocks, sequences) > pools[recipient].mapped_pages:
+                wanted = [granted.live(i, blocks, sequences) - granted.live(i) for i in (0, 1)]
+                missing = self._missing_units(recipient, wanted)
                 sparable = self._sparable_units(1 - recipient, wanted)
                 self._migrate(recipient, self._ready_units(1 - recipient, min(missing, sparable)))
 

@@ -5,11 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from sim.step import StepPlan
 
 
@@ -24,7 +20,7 @@ class ConstantExecutor:
         del plan
         return self.step_ns
 
-    def price_repeats(self, plan: StepPlan, repeats: int) -> NDArray[np.int64]:
+    def price_repeats(self, plan: StepPlan, repeats: int) -> list[int]:
         """Nanoseconds of the steps that follow; see `sim.step.StepPricer`."""
         del plan
-        return np.full(repeats, self.step_ns, dtype=np.int64)
+        return [self.step_ns] * repeats

@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING
 from sim.costs.roofline import NS_PER_S
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from sim.step import StepPlan, StepPricer
 
 
@@ -62,7 +59,7 @@ class SwappingExecutor:
         step_ns, copies_ns = self._inner.execute(plan), round(self._copies_ns(plan))
         return max(step_ns, copies_ns) if self._overlaps else step_ns + copies_ns
 
-    def price_repeats(self, plan: StepPlan, repeats: int) -> NDArray[np.int64]:
+    def price_repeats(self, plan: StepPlan, repeats: int) -> list[int]:
         """Nanoseconds of the steps that follow; see `sim.step.StepPricer`: they swap nothing."""
         return self._inner.price_repeats(plan, repeats)
 

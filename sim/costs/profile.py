@@ -5,14 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from sim.step import StepWork
+from sim.step import StepWork, price_contexts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from numpy.typing import NDArray
 
     from sim.costs.roofline import RemapCosts
     from sim.step import StepPlan
@@ -118,17 +114,13 @@ class ProfileExecutor:
         compute_ns = max(compute_ns, table.launch.least_ns(work))
         return max(1, round(before_ns + max(compute_ns, beside_ns)))
 
-    def price_repeats(self, plan: StepPlan, repeats: int) -> NDArray[np.int64]:
+    def price_repeats(self, plan: StepPlan, repeats: int) -> list[int]:
         """Nanoseconds of the steps that follow; see `sim.step.StepPricer`.
 
         Only the attended tokens change; the operations are those of `execute`, in its order.
         """
-        num_decodes = len(plan.decodes)
-        growth = np.arange(1, repeats + 1, dtype=np.int64)
-        attended = plan.decode_context_tokens + num_decodes * growth
-        compute_ns = self._fixed_ns(StepWork(num_decodes)) + attended * self._attended_ns
-        steps_ns: NDArray[np.int64] = np.maximum(1, np.rint(compute_ns).astype(np.int64))
-        return steps_ns
+        fixed_ns, attended_ns = self._fixed_ns(StepWork(len(plan.decodes))), self._attended_ns
+        return price_contexts(lambda attended: fixed_ns + attended * attended_ns, plan, repeats)
 
     def _fixed_ns(self, work: StepWork) -> float:
         """All terms but the attended tokens of decodes."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sim.step import causal_pairs
+from sim.step import causal_pairs, price_contexts
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from sim.step import StepPlan
 
 NS_PER_S = 1_000_000_000
@@ -109,11 +107,16 @@ class RooflineExecutor:
         bytes_s = model.kv_bytes_per_token / device.bytes_per_s
         flops_s = model.attention_flops_per_pair / device.flops_per_s
         self._decodes_wait_for_memory = bytes_s > flops_s * (1 + CLEARLY)
+        self._beside_attention: dict[int, tuple[float, float]] = {}
 
     def execute(self, plan: StepPlan) -> int:
         """Nanoseconds of a step; see `sim.step.StepExecutor`."""
-        compute_ns = self._compute_ns(plan)
-        device = self._device
+        device, read = self._device, plan.decode_context_tokens
+        if plan.chunks or plan.copies:
+            compute_ns = self._compute_ns(plan)
+        else:
+            before_ns, after_ns = self._fixed_ns(len(plan.decodes))
+            compute_ns = before_ns + self._attention_ns(read, read) + after_ns
         if plan.maps_beside or plan.unmaps_beside:
             beside_ns = device.remap_beside.duration_ns(plan.maps_beside, plan.unmaps_beside)
             compute_ns = max(compute_ns, beside_ns)
@@ -121,26 +124,35 @@ class RooflineExecutor:
             compute_ns = device.remap.duration_ns(plan.maps, plan.unmaps) + compute_ns
         return max(1, round(compute_ns))
 
-    def price_repeats(self, plan: StepPlan, repeats: int) -> NDArray[np.int64]:
+    def price_repeats(self, plan: StepPlan, repeats: int) -> list[int]:
         """Nanoseconds of the steps that follow; see `sim.step.StepPricer`.
 
         Only attention changes from step to step. The operations are those of `execute`, in its
-        order, so that every rounding is the same; what they add as 0.0 is left out.
+        order, so that every rounding is the same.
         """
-        device, model, num_decodes = self._device, self._model, len(plan.decodes)
-        first = plan.decode_context_tokens + num_decodes
-        read = np.arange(first, first + num_decodes * repeats, num_decodes, dtype=np.int64)
-        attention_s = read * model.kv_bytes_per_token / device.bytes_per_s
-        if not self._decodes_wait_for_memory:
+        model, device = self._model, self._device
+        before_ns, after_ns = self._fixed_ns(len(plan.decodes))
+        kv_bytes, bytes_per_s = model.kv_bytes_per_token, device.bytes_per_s
+
+        def by_memory_ns(read: Any) -> Any:  # noqa: ANN401 - a number or an array
+            return before_ns + read * kv_bytes / bytes_per_s * NS_PER_S + after_ns
+
+        def by_either_ns(read: Any) -> Any:  # noqa: ANN401 - the same
             flops_s = read * model.attention_flops_per_pair / device.flops_per_s
-            np.maximum(attention_s, flops_s, out=attention_s)
-        steps_ns = attention_s
-        steps_ns *= NS_PER_S
-        steps_ns += device.step_overhead_ns + self._weights_ns(num_decodes)
-        steps_ns += self._state_ns(num_decodes, num_decodes)
-        np.rint(steps_ns, out=steps_ns)
-        whole_ns: NDArray[np.int64] = np.maximum(steps_ns, 1.0, out=steps_ns).astype(np.int64)
-        return whole_ns
+            attention_s = np.maximum(read * kv_bytes / bytes_per_s, flops_s)
+            return before_ns + attention_s * NS_PER_S + after_ns
+
+        price_ns = by_memory_ns if self._decodes_wait_for_memory else by_either_ns
+        return price_contexts(price_ns, plan, repeats)
+
+    def _fixed_ns(self, num_decodes: int) -> tuple[float, float]:
+        """What a step that only decodes takes before and after its attention."""
+        fixed = self._beside_attention.get(num_decodes)
+        if fixed is None:
+            before_ns = self._device.step_overhead_ns + self._weights_ns(num_decodes)
+            fixed = before_ns, self._state_ns(num_decodes, num_decodes)
+            self._beside_attention[num_decodes] = fixed
+        return fixed
 
     def _compute_ns(self, plan: StepPlan) -> float:
         num_tokens = num_decodes = len(plan.decodes)

@@ -76,7 +76,7 @@ class FcfsScheduler(Scheduler):
             for sequence in batch.running:
                 if budget and sequence.owed_tokens:
                     budget -= self._plan_chunk(batch, plan, sequence, budget)
-        if not preempted:
+        if batch.waiting and not preempted:
             self._admit(batch, plan, budget)
         return plan
 
@@ -113,13 +113,15 @@ class FcfsScheduler(Scheduler):
         return victim
 
     def _plan_chunk(self, batch: Batch, plan: StepPlan, sequence: Sequence, budget: int) -> int:
-        tokens = min(budget, sequence.owed_tokens)
+        computed_tokens = sequence.computed_tokens
+        tokens = min(budget, sequence.target_tokens - computed_tokens)
         batch.record_chunk(sequence, tokens)
-        plan.chunks.append(Chunk(sequence, tokens, sequence.computed_tokens))
+        plan.chunks.append(Chunk(sequence, tokens, computed_tokens))
         return tokens
 
     def _admit(self, batch: Batch, plan: StepPlan, budget: int) -> None:
-        while budget and batch.waiting and len(batch.running) < self._most(batch):
+        most = self._most(batch)
+        while budget and batch.waiting and len(batch.running) < most:
             sequence = batch.admit_head()
             if sequence is None:
                 return

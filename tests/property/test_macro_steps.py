@@ -1,7 +1,6 @@
 """`MacroStepEngine` writes the log of `Engine`, byte for byte, whatever is drawn to break it."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -42,7 +41,7 @@ class Counted:
         self.num_plans += 1
         return self._inner.execute(plan)
 
-    def price_repeats(self, plan: StepPlan, repeats: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def price_repeats(self, plan: StepPlan, repeats: int) -> list[int]:
         return self._inner.price_repeats(plan, repeats)
 
 

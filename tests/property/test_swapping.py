@@ -44,9 +44,7 @@ class Watched:
         self._swap.check_integrity()
         return self._inner.execute(plan)
 
-    def price_repeats(
-        self, plan: StepPlan, repeats: int
-    ) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    def price_repeats(self, plan: StepPlan, repeats: int) -> list[int]:
         return self._inner.price_repeats(plan, repeats)
 
 

@@ -100,7 +100,7 @@ def test_steps_priced_together_are_those_priced_one_by_one(
     terms: dict[str, float], decodes: int, attended: int, repeats: int
 ) -> None:
     executor = ProfileExecutor(table(**terms))
-    together = executor.price_repeats(plan_of(decodes, attended), repeats).tolist()
+    together = executor.price_repeats(plan_of(decodes, attended), repeats)
     one_by_one = [
         executor.execute(plan_of(decodes, attended + decodes * growth))
         for growth in range(1, repeats + 1)

@@ -44,7 +44,7 @@ class Counted:
         self.num_plans += 1
         return self._inner.execute(plan)
 
-    def price_repeats(self, plan: StepPlan, repeats: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def price_repeats(self, plan: StepPlan, repeats: int) -> list[int]:
         return self._inner.price_repeats(plan, repeats)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sim.costs.constant import ConstantExecutor
 from sim.costs.roofline import DeviceCosts, ModelCosts, RemapCosts, RooflineExecutor, _power
 from sim.request import Sequence
-from sim.step import Chunk, StepPlan
+from sim.step import FEW, Chunk, StepPlan
 from traces.record import Request
 
 DEVICE = DeviceCosts(
@@ -175,9 +175,10 @@ def test_the_portable_power_is_a_power(exponent: int) -> None:
     decodes=st.integers(1, 300),
     context=st.integers(0, 10**7),
     experts=st.booleans(),
+    repeats=st.sampled_from([1, FEW, FEW + 1]),
 )
-def test_repeats_cost_what_each_step_costs(
-    *, kv_bytes: float, flops: float, decodes: int, context: int, experts: bool
+def test_repeats_cost_what_each_step_costs(  # noqa: PLR0913 - all that a price depends on
+    *, kv_bytes: float, flops: float, decodes: int, context: int, experts: bool, repeats: int
 ) -> None:
     """To the nanosecond, though the one adds numbers and the other arrays."""
     model = replace(NOTHING, kv_bytes_per_token=kv_bytes, attention_flops_per_pair=flops)
@@ -185,7 +186,7 @@ def test_repeats_cost_what_each_step_costs(
         model = replace(model, num_experts=7, experts_per_token=2, expert_bytes=1e8)
     executor = RooflineExecutor(model, replace(DEVICE, step_overhead_ns=0.37))
     plan = StepPlan(decodes=[sequence()] * decodes, decode_context_tokens=context)
-    prices = executor.price_repeats(plan, 9).tolist()
+    prices = executor.price_repeats(plan, repeats)
     for price in prices:
         plan.decode_context_tokens += decodes
         assert price == executor.execute(plan)
