@@ -1,0 +1,18 @@
+"""Which pages are done by a test, and what of them cannot be."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SET_UP = ("make demo", "make test")
+"""Commands that install into an environment: the first is tested apart, the second runs the test."""
+
+
+def done_pages() -> list[Path]:
+    """Pages whose every command is run in order, and whose every shown line is compared."""
+    docs = ROOT / "docs"
+    return [ROOT / "README.md", docs / "tutorial.md", *sorted((docs / "how-to").glob("add-*.md"))]
+
+
+def is_set_up(command: str) -> bool:
+    """Whether a command only sets the project up."""
+    return command.split("#")[0].strip() in SET_UP
