@@ -7,6 +7,7 @@ A page may change only when what it shows is meant to: read the difference befor
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -15,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.docs.output import comparable
 from tests.docs.page import NewFile, actions_of
-from tests.docs.pages import done_pages, is_set_up
+from tests.docs.pages import ROOT, done_pages, is_set_up
 from tests.docs.workplace import Workplace
 
 
@@ -39,8 +40,10 @@ def main() -> None:
     """Rewrite the pages that are named, or all."""
     for page in map(Path, sys.argv[1:]) if sys.argv[1:] else done_pages():
         with tempfile.TemporaryDirectory() as folder:
-            text = page.read_text(encoding="utf-8")
-            page.write_text(regenerated(text, Workplace(Path(folder))), encoding="utf-8")
+            place = Workplace(Path(folder))
+            page.write_text(regenerated(page.read_text(encoding="utf-8"), place), encoding="utf-8")
+            for drawing in place.drawings():
+                shutil.copy(place.root / drawing, ROOT / drawing)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ def test_a_page_can_be_done_as_it_is_written(page: Path, tmp_path: Path) -> None
         elif not is_set_up(action.text):
             printed = place.run(action.text)
             assert comparable(printed) == comparable(action.output), f"{action.text}: {HOW_TO}"
+    for drawing in place.drawings():
+        assert (place.root / drawing).read_bytes() == (ROOT / drawing).read_bytes(), HOW_TO
 
 
 def test_every_page_has_something_to_do() -> None:

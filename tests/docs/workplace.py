@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 LEFT_OUT = shutil.ignore_patterns(".*", "*.egg-info", "build", "dist", "site", "*-out")
 COLUMNS = 80
 LIMIT_S = 300
+REFUSED = 2
+NOTE = "twinpool: "
 
 
 class Workplace:
@@ -50,7 +52,7 @@ class Workplace:
         """What a command prints, notes included.
 
         Raises:
-            AssertionError: If it does not end with 0.
+            AssertionError: If it does not end with 0; 2 is for one that says only what is wrong.
         """
         done = subprocess.run(  # noqa: S602 - the commands of our own pages
             command,
@@ -65,8 +67,13 @@ class Workplace:
             timeout=LIMIT_S,
             check=False,
         )
-        assert done.returncode == 0, f"{command}\nended with {done.returncode}:\n{done.stdout}"
+        is_refusal = done.stdout.startswith(NOTE) and done.stdout.count("\n") == 1
+        assert done.returncode == (REFUSED if is_refusal else 0), f"{command}\nended with {done.returncode}:\n{done.stdout}"
         return done.stdout
+
+    def drawings(self) -> list[Path]:
+        """The pictures that commands draw, from the project's root."""
+        return sorted(p.relative_to(self.root) for p in self.root.glob("docs/images/*.svg"))
 
 
 def _script(path: Path, body: str) -> None:
