@@ -3,8 +3,8 @@
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SET_UP = ("make demo", "make test")
-"""Commands that install into an environment: the first is tested apart, the second runs the test."""
+SET_UP = ("make demo", "make test", ". .venv/bin/activate")
+"""Commands that make or enter an environment: the first is tested apart, the second runs the test."""
 
 
 def done_pages() -> list[Path]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 LEFT_OUT = shutil.ignore_patterns(".*", "*.egg-info", "build", "dist", "site", "*-out")
 COLUMNS = 80
-LIMIT_S = 300
+LIMIT_S = 600
 REFUSED = 2
 NOTE = "twinpool: "
 
