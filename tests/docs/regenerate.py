@@ -1,6 +1,7 @@
 """Write what the commands of the pages print now into the pages.
 
-    python tests/docs/regenerate.py [PAGE...]
+    python tests/docs/regenerate.py [PAGE...]       the pages that are named, or all
+    python tests/docs/regenerate.py --decisions     only the list of decision records
 
 A page may change only when what it shows is meant to: read the difference before committing it.
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.docs.decisions import INDEX, with_listing
 from tests.docs.output import comparable
 from tests.docs.page import NewFile, actions_of
 from tests.docs.pages import ROOT, done_pages, is_set_up
@@ -37,7 +39,10 @@ def regenerated(page: str, place: Workplace) -> str:
 
 
 def main() -> None:
-    """Rewrite the pages that are named, or all."""
+    """Rewrite the pages that are named, or all, and the list of decisions."""
+    INDEX.write_text(with_listing(INDEX.read_text(encoding="utf-8")), encoding="utf-8")
+    if sys.argv[1:] == ["--decisions"]:
+        return
     for page in map(Path, sys.argv[1:]) if sys.argv[1:] else done_pages():
         with tempfile.TemporaryDirectory() as folder:
             place = Workplace(Path(folder))
