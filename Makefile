@@ -35,8 +35,9 @@ static: .stamps/dev ## Check style, types and layers only
 wheel: .stamps/dev ## Build the wheel, install it apart and run it
 	.ci/wheel-check $(BIN)/python
 
+# Without --quiet, which would not count warnings and so never fail.
 docs: .stamps/docs ## Build the documentation as a site, with every link checked
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet --config-file .ci/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --config-file .ci/mkdocs.yml
 	@echo "The site begins at $(CURDIR)/site/index.html"
 
 bench: .stamps/dev ## Time the benchmarks

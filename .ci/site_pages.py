@@ -1,8 +1,8 @@
 """How pages of the repository become pages of the site: a hook of mkdocs.
 
 README.md and CHANGELOG.md are pages too. A link to any other file of the repository leads to a page
-that shows the file, and one to a folder to a page with its files, so that the same link works in both
-places.
+that shows the file, and one to a folder to a page with its files, so that the same link works in
+both places.
 """
 
 from __future__ import annotations

@@ -61,6 +61,7 @@ def drawing(panels: list[Panel], budget_gib: float, span_s: float) -> str:
     """The whole picture."""
     width = LEFT + len(panels) * (PANEL + GAP)
     height = TOP + HEIGHT + 44
+    foot = f"the {span_s:,.0f} s of simulated time in which requests arrive"
     return "\n".join(
         [
             f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}' {FONT}>",
@@ -68,7 +69,7 @@ def drawing(panels: list[Panel], budget_gib: float, span_s: float) -> str:
             *_legend(),
             *_scale(budget_gib),
             *(line for number, panel in enumerate(panels) for line in _panel(number, panel)),
-            _text(LEFT, height - 8, f"the {span_s:,.0f} s of simulated time in which requests arrive"),
+            _text(LEFT, height - 8, foot),
             "</svg>\n",
         ]
     )

@@ -16,7 +16,7 @@ HEADING = re.compile(r"^#+ (?P<text>.+)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A target as it is written: a path from the page, empty for the page itself, and a place there."""
+    """A target as it is written: a path, empty for the page itself, and a place there."""
 
     path: str
     anchor: str | None

@@ -4,7 +4,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SET_UP = ("make demo", "make test", ". .venv/bin/activate")
-"""Commands that make or enter an environment: the first is tested apart, the second runs the test."""
+"""Commands that make or enter an environment; the first is tested apart."""
 
 
 def done_pages() -> list[Path]:
@@ -15,4 +15,4 @@ def done_pages() -> list[Path]:
 
 def is_set_up(command: str) -> bool:
     """Whether a command only sets the project up."""
-    return command.split("#")[0].strip() in SET_UP
+    return command.split("#", maxsplit=1)[0].strip() in SET_UP

@@ -1,4 +1,4 @@
-"""Every link of every page leads somewhere, on a page of the repository; `make docs` checks the site."""
+"""Every link of every page leads somewhere in the repository; `make docs` checks the site."""
 
 from __future__ import annotations
 

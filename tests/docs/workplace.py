@@ -68,7 +68,9 @@ class Workplace:
             check=False,
         )
         is_refusal = done.stdout.startswith(NOTE) and done.stdout.count("\n") == 1
-        assert done.returncode == (REFUSED if is_refusal else 0), f"{command}\nended with {done.returncode}:\n{done.stdout}"
+        assert done.returncode == (REFUSED if is_refusal else 0), (
+            f"{command}\nended with {done.returncode}:\n{done.stdout}"
+        )
         return done.stdout
 
     def drawings(self) -> list[Path]:
