@@ -62,6 +62,7 @@ def actions_of(page: str) -> Iterator[Action]:
 def _commands(body: str, offset: int) -> Iterator[Command]:
     """Commands of a block; one goes on in the next line after a backslash."""
     lines = body.splitlines(keepends=True)
+    assert lines[0].startswith(PROMPT), f"a console block begins with a command, not {lines[0]}"
     place = 0
     while place < len(lines):
         first = place

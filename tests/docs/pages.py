@@ -10,7 +10,9 @@ SET_UP = ("make demo", "make test", ". .venv/bin/activate")
 def done_pages() -> list[Path]:
     """Pages whose every command is run in order, and whose every shown line is compared."""
     docs = ROOT / "docs"
-    return [ROOT / "README.md", docs / "tutorial.md", *sorted((docs / "how-to").glob("add-*.md"))]
+    named = ("tutorial", "capacity", "compare")
+    how_to = sorted((docs / "how-to").glob("add-*.md"))
+    return [ROOT / "README.md", *(docs / f"{name}.md" for name in named), *how_to]
 
 
 def is_set_up(command: str) -> bool:
