@@ -9,7 +9,7 @@ SAMPLE := traces/samples/azure-like-3000.csv.gz
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL: # two targets would install into one environment at once
-.PHONY: help demo test lint static wheel bench clean FORCE
+.PHONY: help demo test lint static wheel docs bench clean FORCE
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -35,11 +35,16 @@ static: .stamps/dev ## Check style, types and layers only
 wheel: .stamps/dev ## Build the wheel, install it apart and run it
 	.ci/wheel-check $(BIN)/python
 
+# Without --quiet, which would not count warnings and so never fail.
+docs: .stamps/docs ## Build the documentation as a site, with every link checked
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --config-file .ci/mkdocs.yml
+	@echo "The site begins at $(CURDIR)/site/index.html"
+
 bench: .stamps/dev ## Time the benchmarks
 	$(BIN)/python -m pytest --benchmark-only tests/benchmark
 
 clean: ## Remove everything that is generated, the environment too
-	rm -rf .venv .stamps build dist *.egg-info demo-out .benchmarks .hypothesis
+	rm -rf .venv .stamps build dist site *.egg-info demo-out .benchmarks .hypothesis
 	rm -rf .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -59,6 +64,11 @@ endef
 .stamps/dev: .stamps/venv pyproject.toml
 	@echo "Installing Twinpool and its development tools into .venv"
 	@$(PIP) install --quiet --editable '.[dev]' || { $(INSTALL_FAILED); }
+	@touch .stamps/base $@
+
+.stamps/docs: .stamps/venv pyproject.toml
+	@echo "Installing Twinpool and its documentation tools into .venv"
+	@$(PIP) install --quiet --editable '.[docs]' || { $(INSTALL_FAILED); }
 	@touch .stamps/base $@
 
 .stamps/venv: .stamps/python $(if $(wildcard $(BIN)/python),,FORCE)
