@@ -65,8 +65,9 @@ def dask_cluster(distributed: Any, jobs: int, address: str | None) -> Iterator[D
     config = distributed.scheduler.dask.config
     _silence()
     with config.set(OWN_CLUSTER), ExitStack() as ending:
-        cluster = address or _here(distributed, jobs)
+        cluster: Any = address
         if address is None:
+            cluster = _here(distributed, jobs)
             ending.callback(cluster.close)
         try:
             client = ending.enter_context(distributed.Client(cluster, timeout=CONNECT_S))

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scenarios.report.png import SCALE, WIDTH_PX, CannotDrawError, figures_of, write_pngs
+from scenarios.sweep import SweepOptions, sweep
+from scenarios.sweep_file import load_sweep
 from scenarios.sweep_store import read_results
 from tests.unit.compare_case import Writing, log_of, save, served
 
@@ -39,23 +41,36 @@ trace = "poisson:n=30,prompt=300,output=60"
 PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 
 
-def _sweeps(twinpool: Twinpool) -> None:
+class Silent:
+    """Watches nothing."""
+
+    def starts(self, stage: str, total: int) -> None:
+        """A stage begins."""
+
+    def advanced(self, pieces: int) -> None:
+        """Pieces have ended."""
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folders `one` and `two`: the second is swept at twice the load."""
+    folder = tmp_path_factory.mktemp("swept")
     for name, load in (("one", "1"), ("two", "2")):
-        Path("cells.toml").write_text(SCENARIO.replace("loads = [1]", f"loads = [{load}]"))
-        assert twinpool("sweep", "cells.toml", "--out", name, "--jobs", 1).exit_code == 0
+        (folder / name).mkdir()
+        (folder / "cells.toml").write_text(SCENARIO.replace("loads = [1]", f"loads = [{load}]"))
+        sweep(load_sweep(str(folder / "cells.toml")), SweepOptions(folder / name), Silent())
+    return folder
 
 
-def test_sweeps_are_reported_and_compared(twinpool: Twinpool) -> None:
-    _sweeps(twinpool)
-    own = Path("one/report.html").read_text()
-    done = twinpool("report", "one", "--out", "page", "--no-png", "--json").json()
+def test_sweeps_are_reported_and_compared(twinpool: Twinpool, swept: Path) -> None:
+    own = (swept / "one/report.html").read_text()
+    done = twinpool("report", swept / "one", "--out", "page", "--no-png", "--json").json()
     assert done["files"] == ["page/report.html"]
     assert Path("page/report.html").read_text() == own
-    twinpool("report", "one", "two", "--out", "both")
+    twinpool("report", swept / "one", swept / "two", "--out", "both")
     page = Path("both/comparison.html").read_text()
     rates = [
-        read_results(Path(name) / "results.parquet")[1]["goodput_rps"] for name in ["one", "two"]
+        read_results(swept / name / "results.parquet")[1]["goodput_rps"] for name in ["one", "two"]
     ]
     for text in ("one", "two", "shared-bytes", "static", f"{100 * (rates[1] / rates[0] - 1):+.2f}"):
         assert text in page
@@ -78,11 +93,10 @@ def test_comparisons_are_reported_and_compared(twinpool: Twinpool, tmp_path: Pat
     assert len(list(rows)) == len(case)
 
 
-def test_folders_that_cannot_be_compared_are_named(twinpool: Twinpool) -> None:
-    _sweeps(twinpool)
+def test_folders_that_cannot_be_compared_are_named(twinpool: Twinpool, swept: Path) -> None:
     Path("empty").mkdir()
     for arguments, sentence in (
-        (("one", "empty"), "empty holds no result of"),
+        ((swept / "one", "empty"), "empty holds no result of"),
         (("none",), "none is no folder"),
     ):
         refused = twinpool("report", *arguments)
@@ -90,13 +104,11 @@ def test_folders_that_cannot_be_compared_are_named(twinpool: Twinpool) -> None:
         assert sentence in refused.stderr
 
 
-def test_every_chart_becomes_a_picture(twinpool: Twinpool) -> None:
+def test_every_chart_becomes_a_picture(swept: Path, tmp_path: Path) -> None:
     pytest.importorskip("kaleido", reason="PNGs need the extra `png`, which is not installed")
-    _sweeps(twinpool)
-    page = Path("one/report.html").read_text()
-    Path("pictures").mkdir()
+    page = (swept / "one/report.html").read_text()
     try:
-        files = write_pngs(page, Path("pictures"))
+        files = write_pngs(page, tmp_path)
     except CannotDrawError as reason:
         pytest.skip(str(reason))
     assert len(files) == len(list(figures_of(page))) > 0
@@ -107,11 +119,10 @@ def test_every_chart_becomes_a_picture(twinpool: Twinpool) -> None:
 
 
 def test_without_kaleido_the_page_is_written_and_the_reason_said(
-    twinpool: Twinpool, monkeypatch: pytest.MonkeyPatch
+    twinpool: Twinpool, swept: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _sweeps(twinpool)
     monkeypatch.setitem(sys.modules, "kaleido", None)
-    done = twinpool("report", "one", "--out", "page", "--json")
+    done = twinpool("report", swept / "one", "--out", "page", "--json")
     assert done.exit_code == 0
     assert done.json()["files"] == ["page/report.html"]
     assert done.stderr == "twinpool: PNGs need kaleido: pip install 'twinpool[png]'\n"
