@@ -2,7 +2,6 @@
 
     ```console                          commands after `$ `, what they print below them
     ```python title="traces/readers/x.py"   a file to write, from the project's root
-    ```toml title="notes.toml" append       text to put at the end of a file
 
 Other blocks are not touched.
 """
@@ -17,17 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
-TITLE = re.compile(r'title="(?P<path>[^"]+)"(?P<append> append)?')
+TITLE = re.compile(r'title="(?P<path>[^"]+)"')
 PROMPT = "$ "
 
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
-    """A file that the reader writes, or extends."""
+    """A file that the reader writes."""
 
     path: str
     text: str
-    is_appended: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ def actions_of(page: str) -> Iterator[Action]:
         if language == "console":
             yield from _commands(block["body"], block.start("body"))
         elif title:
-            yield NewFile(title["path"], block["body"], title["append"] is not None)
+            yield NewFile(title["path"], block["body"])
 
 
 def _commands(body: str, offset: int) -> Iterator[Command]:

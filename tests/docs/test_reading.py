@@ -22,7 +22,7 @@ $ one \\
 $ two
 ```
 
-```toml title="c.toml" append
+```toml title="c.toml"
 y = 2
 ```
 
@@ -34,13 +34,13 @@ not = "a file"
 
 def test_files_and_commands_come_in_order() -> None:
     first, one, two, last = actions_of(PAGE)
-    assert first == NewFile("a/b.py", "x = 1\n", is_appended=False)
+    assert first == NewFile("a/b.py", "x = 1\n")
     assert isinstance(one, Command)
     assert (one.text, one.output) == ("one \\\n    --more", "1 line\n\n")
     assert PAGE[one.start : one.end] == one.output
     assert isinstance(two, Command)
     assert (two.text, two.output) == ("two", "")
-    assert last == NewFile("c.toml", "y = 2\n", is_appended=True)
+    assert last == NewFile("c.toml", "y = 2\n")
 
 
 def test_a_block_that_begins_with_output_is_refused() -> None:

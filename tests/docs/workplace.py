@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 LEFT_OUT = shutil.ignore_patterns(".*", "*.egg-info", "build", "dist", "site", "*-out")
+NOT_INHERITED = ("PYTEST", "COV", "FORCE_COLOR", "CLICOLOR", "TWINPOOL")
 COLUMNS = 80
 LIMIT_S = 600
 REFUSED = 2
@@ -33,20 +34,19 @@ class Workplace:
         start = shlex.quote("import sys; from cli import main; sys.exit(main())")
         _script(tools / "twinpool", f'exec {python} -c {start} "$@"')
         self._environment = {
-            **{k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "COV"))},
+            **{k: v for k, v in os.environ.items() if not k.startswith(NOT_INHERITED)},
+            "LC_ALL": "C.UTF-8",
             "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(self.root),  # before the installed project
             "PYTHONUNBUFFERED": "1",  # notes and results as they come
-            "PYTHONDONTWRITEBYTECODE": "1",
             "COLUMNS": str(COLUMNS),
         }
 
     def write(self, file: NewFile) -> None:
-        """Write or extend a file as the page says."""
+        """Write a file as the page says."""
         path = self.root / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a" if file.is_appended else "w", encoding="utf-8") as stream:
-            stream.write(file.text)
+        path.write_text(file.text, encoding="utf-8")
 
     def run(self, command: str) -> str:
         """What a command prints, notes included.
@@ -63,7 +63,7 @@ class Workplace:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             timeout=LIMIT_S,
             check=False,
         )
