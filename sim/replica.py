@@ -122,7 +122,7 @@ class Replica:
         while not run.is_over:
             num_rows = log.num_rows
             plan = self._plan()
-            if plan:
+            if plan.decodes or plan.chunks:
                 yield from self._compute(plan)
             elif batch.short_pool is not None and not batch.running:
                 batch.reject_head()
@@ -194,7 +194,7 @@ class Replica:
         batch.begin_step()
         plan = wiring.scheduler.plan(batch)
         beside = after = backing.counters()
-        if plan:
+        if plan.decodes or plan.chunks:
             occasion = batch.occasion
             if occasion != self._prepared_for:
                 self._prepared_for = occasion
