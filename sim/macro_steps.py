@@ -166,15 +166,20 @@ class LoneReplica(MacroStepReplica):
             yield over
             self._turn = None
             credited = turn.credited
-        steps, next_ns = len(ends_ns) - credited, self._run.next_entry_ns
+        self._credit_all(plan, len(ends_ns) - credited, ends_ns[-1])
+
+    def _credit_all(self, plan: StepPlan, steps: int, now_ns: int) -> None:
+        """Credit the last steps of a turn; whoever came in the last one comes before its end."""
+        batch, next_ns = self.batch, self._run.next_entry_ns
         if steps > 1:
-            self.batch.decoding.cohort.extend_in_rounds(steps - 1)
-        if next_ns is not None and next_ns <= ends_ns[-1]:
+            batch.decoding.cohort.extend_in_rounds(steps - 1)
+        if next_ns is not None and next_ns <= now_ns:
             if steps > 1:
-                self.batch.finish_step(plan, steps - 1)
-            self._fetch(ends_ns[-1])
+                batch.finish_step(plan, steps - 1)
+            self._fetch(now_ns)
             steps = 1
-        self._end_turn(plan, steps)
+        batch.now_ns = now_ns
+        batch.finish_step(plan, steps)
 
     def _fetch(self, until_ns: int) -> None:
         """Let requests in that have come by then."""
