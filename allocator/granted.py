@@ -15,10 +15,10 @@ class Granted:
     """A sequence has a state, and as many blocks as its tokens begin.
 
     Attributes:
-        tokens: Tokens that have room.
+        tokens: Tokens that have room; who grows counts them, and blocks, itself.
         blocks: Blocks of them.
         sequences: Sequences admitted.
-        peak_bytes: The most bytes ever granted at once.
+        peak_bytes: The most bytes ever granted at once, when that was last noted.
         pages: Of each pool, the pages of a block and those of a state.
     """
 
@@ -54,16 +54,16 @@ class Granted:
         """Count a new sequence."""
         self.sequences += 1
         self.tokens += tokens
-        self.grow(blocks)
-
-    def grow(self, blocks: int) -> None:
-        """Count blocks of sequences that were there; their tokens are counted apart."""
         self.blocks += blocks
+
+    def note_peak(self) -> None:
+        """Let the present be the peak if more is granted than ever; only what goes can hide it."""
         granted_bytes = self.blocks * self._block_bytes + self.sequences * self._state_bytes
         self.peak_bytes = max(self.peak_bytes, granted_bytes)
 
     def release(self, tokens: int, blocks: int) -> None:
         """Count a sequence no more."""
+        self.note_peak()
         self.sequences -= 1
         self.tokens -= tokens
         self.blocks -= blocks

@@ -135,6 +135,7 @@ class PooledManager(CacheManager):
     def usage(self) -> Usage:
         """See `CacheManager.usage`."""
         granule, granted = self.backing.granule_bytes, self._granted
+        granted.note_peak()
         pools = tuple(
             PoolUsage(pool.name, pool.page_bytes, self._num_pages(i), granted.live(i))
             for i, pool in enumerate(self._pools)
@@ -173,8 +174,6 @@ class PooledManager(CacheManager):
         lengths = [held.tokens for held in self._held.values()]
         self._granted.check_integrity(lengths, self.spec.page_tokens)
         usage = self.usage()
-        peak_bytes = usage.peak_granted_bytes
-        check(usage.granted_bytes <= peak_bytes, "the peak lies below the present")
         check(usage.external_waste_bytes >= 0, "pages lie outside the budget")
         check(usage.internal_waste_bytes >= 0, "sequences need more than they hold")
 
@@ -232,14 +231,14 @@ class PooledManager(CacheManager):
         blocks = sum(count for _, count in shares)
         self._find_room(blocks, self._growth)
         self._register.grow(shares)
-        self._granted.grow(blocks)
+        self._granted.blocks += blocks
 
     def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
         """Give seats a block each, round by round, group by group, or raise."""
         blocks = sum(map(len, rounds))
         self._find_room(blocks, self._growth)
         self._register.grow_in_rounds(rounds)
-        self._granted.grow(blocks)
+        self._granted.blocks += blocks
 
     def growth_blocks(self) -> int:
         """Blocks that running sequences can gain while nothing moves: those of free pages."""

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 class Door(Protocol):
     """Where requests enter."""
 
-    env: simpy.Environment
+    @property
+    def env(self) -> simpy.Environment:
+        """The simulation."""
 
     def enter(self, requests: list[Request]) -> None:
         """Take requests that arrive now."""

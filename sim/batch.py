@@ -101,7 +101,8 @@ class Batch:
         account.present += 1
         sequence = Sequence(request, account)
         prompt, output = request.prompt_tokens, request.output_tokens
-        self._record(EventKind.ARRIVAL, sequence, prompt, output, account.number)
+        values = (request.request_id, prompt, output, account.number)
+        self._log.append(self.now_ns, EventKind.ARRIVAL, *values)
         if prompt + output > self._max_tokens:
             sequence.limit(self._max_tokens)
         if not self.could_fit(sequence):

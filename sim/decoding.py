@@ -70,7 +70,8 @@ class Decoding:
     def enter(self, plan: StepPlan) -> None:
         """Let a step compute a token of every member; each has room for it."""
         plan.decodes = self.members.copy()
-        plan.decode_context_tokens = self.context_tokens + len(plan.decodes)
+        of_each = self._rounds.count + 1
+        plan.decode_context_tokens = self._context_tokens + len(plan.decodes) * of_each
         plan.together = True
 
     @property

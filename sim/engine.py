@@ -110,6 +110,9 @@ class Engine:
     """Runs a trace over one replica, or over several behind a router; the reference, step by step.
 
     One environment, one arrival process and one log serve all of them.
+
+    Attributes:
+        next_entry_ns: See `sim.replica.Run`.
     """
 
     def __init__(
@@ -127,6 +130,8 @@ class Engine:
         self._start_ns = 0 if trace.arrival_ns is None else int(trace.arrival_ns[0])
         self.log = EventLog(_header(trace, wirings))
         self._clock = Clock(self.env)
+        self.next_entry_ns: int | None = None
+        self._foresee()
         self._kind = self._replica_kind(parts)
         self._replicas = [
             self._kind(number, wiring, self._clock, log_of_replica(self.log, number), self)
@@ -146,11 +151,6 @@ class Engine:
         """Whether no request is still to come."""
         return self._num_arrived == self._num_requests
 
-    @property
-    def next_entry_ns(self) -> int | None:
-        """When the next request arrives; None if it is unknown when, or at which replica."""
-        return self._arrivals.next_ns if self._router is None else None
-
     def run(self) -> EventLog:
         """Run until every request has completed or been rejected; returns the log."""
         if not self._kind.fetches:
@@ -166,6 +166,7 @@ class Engine:
     def enter(self, requests: list[Request]) -> None:
         """Take requests that arrive now, each to the replica that the router chooses."""
         self._num_arrived += len(requests)
+        self._foresee()
         for request in requests:
             self._route(request).enter(request)
         if self.has_all_arrived:
@@ -175,7 +176,9 @@ class Engine:
     def next_request(self) -> Request:
         """The request that arrives next; whoever fetches it lets it in."""
         self._num_arrived += 1
-        return self._arrivals.take()
+        request = self._arrivals.take()
+        self._foresee()
+        return request
 
     def note_ended(self) -> None:
         """Let clients whose request has ended send their next one; those may be refused at once."""
@@ -193,6 +196,11 @@ class Engine:
         """What serves."""
         del parts
         return Replica
+
+    def _foresee(self) -> None:
+        """Note when the next request arrives, if it is known when, and at which replica."""
+        if self._router is None:
+            self.next_entry_ns = self._arrivals.next_ns
 
     def _num_ended(self) -> int:
         count = 0

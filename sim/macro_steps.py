@@ -89,12 +89,10 @@ class MacroStepReplica(Replica):
         turn = self._turn = Turn(plan, ends_ns, over)
         yield over
         self._turn = None
-        self._end_turn(plan, len(turn.ends_ns) - turn.credited)
-
-    def _end_turn(self, plan: StepPlan, steps: int = 1) -> None:
-        if steps > 1:  # the last of them has its pages
+        steps = len(turn.ends_ns) - turn.credited
+        if steps > 1:
             self.batch.decoding.cohort.extend_in_rounds(steps - 1)
-        super()._end_turn(plan, steps)
+        self._end_turn(plan, steps)
 
     def _ends_ns(self, plan: StepPlan) -> list[int]:
         """When the step that starts now ends, and each of those that follow and are the same."""
@@ -168,22 +166,26 @@ class LoneReplica(MacroStepReplica):
             yield over
             self._turn = None
             credited = turn.credited
-        self._end_turn(plan, len(ends_ns) - credited)
+        self._credit_all(plan, len(ends_ns) - credited, ends_ns[-1])
 
-    def _end_turn(self, plan: StepPlan, steps: int = 1) -> None:
-        next_ns, now_ns = self._run.next_entry_ns, self._clock.now_ns
+    def _credit_all(self, plan: StepPlan, steps: int, now_ns: int) -> None:
+        """Credit the last steps of a turn; whoever came in the last one comes before its end."""
+        batch, next_ns = self.batch, self._run.next_entry_ns
+        if steps > 1:
+            batch.decoding.cohort.extend_in_rounds(steps - 1)
         if next_ns is not None and next_ns <= now_ns:
             if steps > 1:
-                self._credit(plan, steps - 1)
+                batch.finish_step(plan, steps - 1)
             self._fetch(now_ns)
             steps = 1
-        super()._end_turn(plan, steps)
+        batch.now_ns = now_ns
+        batch.finish_step(plan, steps)
 
     def _fetch(self, until_ns: int) -> None:
         """Let requests in that have come by then."""
         run, batch = self._run, self.batch
-        while run.next_entry_ns is not None and run.next_entry_ns <= until_ns:
-            batch.now_ns = run.next_entry_ns
+        while (next_ns := run.next_entry_ns) is not None and next_ns <= until_ns:
+            batch.now_ns = next_ns
             self._gate.meet(run.next_request())
 
     def _sleep(self) -> simpy.Event:

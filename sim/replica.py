@@ -119,10 +119,10 @@ class Replica:
         """SimPy process: turn after turn until the run is over."""
         batch, run, log, num_ended = self.batch, self._run, self._log, 0
         self._wake()
-        while not run.is_over:
+        while True:
             num_rows = log.num_rows
             plan = self._plan()
-            if plan:
+            if plan.decodes or plan.chunks:
                 yield from self._compute(plan)
             elif batch.short_pool is not None and not batch.running:
                 batch.reject_head()
@@ -132,6 +132,8 @@ class Replica:
             if batch.num_ended > num_ended:
                 num_ended = batch.num_ended
                 run.note_ended()
+                if run.is_over:
+                    return
 
     def settle(self) -> None:
         """Bring the batch and the memory to where they are now, step by step.
@@ -191,10 +193,11 @@ class Replica:
         """Plan a step; it pays for what the backing was asked since the last one, and beside it."""
         batch, wiring, before = self.batch, self._wiring, self._counted
         backing = wiring.manager.backing
-        batch.begin_step()
+        if batch.shares_prefixes:
+            batch.begin_step()
         plan = wiring.scheduler.plan(batch)
         beside = after = backing.counters()
-        if plan:
+        if plan.decodes or plan.chunks:
             occasion = batch.occasion
             if occasion != self._prepared_for:
                 self._prepared_for = occasion

@@ -10,6 +10,8 @@ import numpy as np
 from sim.step import causal_pairs, price_contexts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sim.step import StepPlan
 
 NS_PER_S = 1_000_000_000
@@ -107,16 +109,15 @@ class RooflineExecutor:
         bytes_s = model.kv_bytes_per_token / device.bytes_per_s
         flops_s = model.attention_flops_per_pair / device.flops_per_s
         self._decodes_wait_for_memory = bytes_s > flops_s * (1 + CLEARLY)
-        self._beside_attention: dict[int, tuple[float, float]] = {}
+        self._prices: dict[int, Callable[[Any], Any]] = {}  # by number of sequences
 
     def execute(self, plan: StepPlan) -> int:
         """Nanoseconds of a step; see `sim.step.StepExecutor`."""
-        device, read = self._device, plan.decode_context_tokens
+        device = self._device
         if plan.chunks or plan.copies:
             compute_ns = self._compute_ns(plan)
         else:
-            before_ns, after_ns = self._fixed_ns(len(plan.decodes))
-            compute_ns = before_ns + self._attention_ns(read, read) + after_ns
+            compute_ns = self._price_of(len(plan.decodes))(plan.decode_context_tokens)
         if plan.maps_beside or plan.unmaps_beside:
             beside_ns = device.remap_beside.duration_ns(plan.maps_beside, plan.unmaps_beside)
             compute_ns = max(compute_ns, beside_ns)
@@ -127,32 +128,32 @@ class RooflineExecutor:
     def price_repeats(self, plan: StepPlan, repeats: int) -> list[int]:
         """Nanoseconds of the steps that follow; see `sim.step.StepPricer`.
 
-        Only attention changes from step to step. The operations are those of `execute`, in its
-        order, so that every rounding is the same.
+        Only attention changes from step to step.
         """
-        model, device = self._model, self._device
-        before_ns, after_ns = self._fixed_ns(len(plan.decodes))
-        kv_bytes, bytes_per_s = model.kv_bytes_per_token, device.bytes_per_s
+        return price_contexts(self._price_of(len(plan.decodes)), plan, repeats)
+
+    def _price_of(self, num_decodes: int) -> Callable[[Any], Any]:
+        """Nanoseconds of a step that only decodes, by the tokens it attends to: see `execute`."""
+        price_ns = self._prices.get(num_decodes)
+        if price_ns is None:
+            price_ns = self._prices[num_decodes] = self._new_price(num_decodes)
+        return price_ns
+
+    def _new_price(self, num_decodes: int) -> Callable[[Any], Any]:
+        """The operations are those of `_compute_ns`, in its order, so that roundings are too."""
+        before_ns = self._device.step_overhead_ns + self._weights_ns(num_decodes)
+        after_ns = self._state_ns(num_decodes, num_decodes)
+        kv_bytes, bytes_per_s = self._model.kv_bytes_per_token, self._device.bytes_per_s
+        pair_flops, flops_per_s = self._model.attention_flops_per_pair, self._device.flops_per_s
 
         def by_memory_ns(read: Any) -> Any:  # noqa: ANN401 - a number or an array
             return before_ns + read * kv_bytes / bytes_per_s * NS_PER_S + after_ns
 
         def by_either_ns(read: Any) -> Any:  # noqa: ANN401 - the same
-            flops_s = read * model.attention_flops_per_pair / device.flops_per_s
-            attention_s = np.maximum(read * kv_bytes / bytes_per_s, flops_s)
+            attention_s = np.maximum(read * kv_bytes / bytes_per_s, read * pair_flops / flops_per_s)
             return before_ns + attention_s * NS_PER_S + after_ns
 
-        price_ns = by_memory_ns if self._decodes_wait_for_memory else by_either_ns
-        return price_contexts(price_ns, plan, repeats)
-
-    def _fixed_ns(self, num_decodes: int) -> tuple[float, float]:
-        """What a step that only decodes takes before and after its attention."""
-        fixed = self._beside_attention.get(num_decodes)
-        if fixed is None:
-            before_ns = self._device.step_overhead_ns + self._weights_ns(num_decodes)
-            fixed = before_ns, self._state_ns(num_decodes, num_decodes)
-            self._beside_attention[num_decodes] = fixed
-        return fixed
+        return by_memory_ns if self._decodes_wait_for_memory else by_either_ns
 
     def _compute_ns(self, plan: StepPlan) -> float:
         num_tokens = num_decodes = len(plan.decodes)

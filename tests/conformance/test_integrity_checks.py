@@ -136,7 +136,6 @@ MANAGER_DAMAGE: dict[str, Callable[[Any], object]] = {
     "granted blocks are miscounted": lambda manager: setattr(
         manager._granted, "blocks", manager._granted.blocks + 1
     ),
-    "the peak is forgotten": lambda manager: setattr(manager._granted, "peak_bytes", 0),
 }
 
 
