@@ -68,14 +68,12 @@ class ApartRegister(JournaledRegister):
 
     def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
         """See `Register.grow_in_rounds`."""
-        for seats in rounds:
-            for number, each, _ in self._cuts:
-                if each:
-                    self._fill(number, seats, each)
-            if self._are_apart():
-                super().grow_in_rounds([seats])
-            else:
-                self._inner.grow_in_rounds([seats])
+        apart = self._rounds_apart(rounds)
+        if apart:
+            super().grow_in_rounds(rounds[:apart])
+        if apart < len(rounds):
+            self._are_apart()
+            self._inner.grow_in_rounds(rounds[apart:])
 
     def release(self, seat: int, blocks: int) -> None:
         """See `Register.release`."""
@@ -113,6 +111,16 @@ class ApartRegister(JournaledRegister):
             left[seat] = rest
         self._num_spans[number] += opened
         self._num_free -= opened
+
+    def _rounds_apart(self, rounds: Sequence[Sequence[int]]) -> int:
+        """Count rounds, as long as all have spans of their own; returns how many those are."""
+        for place, seats in enumerate(rounds):
+            for number, each, _ in self._cuts:
+                if each:
+                    self._fill(number, seats, each)
+            if self._is_shared or self._num_free < 0:
+                return place
+        return len(rounds)
 
     def _are_apart(self) -> bool:
         """Whether what has been counted is there, so that all have spans of their own."""

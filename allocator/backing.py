@@ -132,18 +132,21 @@ class HostBacking:
     def map(self, slab: int, first_granule: int, num_granules: int) -> None:
         """Count a run of granules as mapped; see `Backing.map`."""
         self.check_map(slab, first_granule, num_granules)
-        self._flip(slab, first_granule, num_granules, to=1)
+        end = first_granule + num_granules
+        self._mapped[slab][first_granule:end] = b"\x01" * num_granules
+        self._num_mapped += num_granules
         self._count("maps", "mapped_granules", num_granules)
 
     def unmap(self, slab: int, first_granule: int, num_granules: int) -> None:
         """Count a run of granules as given back; see `Backing.unmap`."""
         self.check_unmap(slab, first_granule, num_granules)
-        self._flip(slab, first_granule, num_granules, to=0)
+        self._mapped[slab][first_granule : first_granule + num_granules] = bytes(num_granules)
+        self._num_mapped -= num_granules
         self._count("unmaps", "unmapped_granules", num_granules)
 
     def check_map(self, slab: int, first_granule: int, num_granules: int) -> None:
         """Raise what `map` would raise."""
-        if num_granules > self.num_free_granules:
+        if num_granules > self.num_granules - self._num_mapped:
             raise BackingExhaustedError(
                 f"{num_granules} granules asked, {self.num_free_granules} of the budget left"
             )
@@ -187,10 +190,6 @@ class HostBacking:
         run = self._mapped[slab][first : first + count] if known else b""
         if count < 1 or first < 0 or len(run) != count or none_is in run:
             raise ValueError(f"slab {slab}: granules {first} to {first + count - 1} cannot flip")
-
-    def _flip(self, slab: int, first: int, count: int, to: int) -> None:
-        self._mapped[slab][first : first + count] = bytes([to]) * count
-        self._num_mapped += count if to else -count
 
     def _count(self, calls: str, amounts: str, amount: int) -> None:
         self._counts[calls] += 1

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from allocator.integrity import check
 from allocator.run import append_run
-from allocator.span_pool import SpanPool
+from allocator.span_pool import SpanPool, lowest_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,6 +70,8 @@ class OwnedPool(SpanPool):
         self._lists.remove(span, num_free)
         if count < num_free:
             self._lists.add(span, num_free - count)
-        for first, length in self._take_lowest(span, num_free, count):
-            append_run(runs, first, length)
+        self._free[span], offsets = lowest_of(self._free[span], count)
+        start = span * self.geometry.pages_per_span
+        for offset, length in offsets:
+            append_run(runs, start + offset, length)
         return count

@@ -97,6 +97,8 @@ class SharedSpansManager(PooledManager):
         The first pool that is short is told what it could have had beside the others.
         """
         wanted, room = self._in_granules(missing), self._room_granules()
+        if sum(wanted) <= room:
+            return
         spare = sum(self._in_granules(self._spare_spans(by_pool)))
         if sum(wanted) <= room + spare:
             return

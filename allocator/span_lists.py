@@ -40,12 +40,28 @@ class SpanLists:
 
     def move(self, span: int, num_free: int, num_now: int) -> None:
         """Let a span stand elsewhere that has more free pages now; with none it stood nowhere."""
-        if num_free:
-            self.remove(span, num_free)
-        spans = self._by_free[num_now]
-        self._position[span] = len(spans)
+        by_free, position = self._by_free, self._position
+        if num_free:  # as `remove`, which would cost another call a span
+            spans = by_free[num_free]
+            last = spans.pop()
+            if last != span:
+                place = position[last] = position[span]
+                spans[place] = last
+            if not spans:
+                self._occupied ^= 1 << num_free
+        spans = by_free[num_now]
+        position[span] = len(spans)
         spans.append(span)
         self._occupied |= 1 << num_now
+
+    def pop_empty(self, count: int) -> list[int]:
+        """Take empty spans out of their list, in the order in which `pop` would."""
+        spans = self._by_free[-1]
+        popped = spans[: -count - 1 : -1]
+        del spans[-count:]
+        if not spans:
+            self._occupied ^= 1 << len(self._by_free) - 1
+        return popped
 
     def pop(self, num_free: int, num_left: int = 0) -> int:
         """Take a span with so many free pages out of its list; list it with those left, if any."""
@@ -59,6 +75,16 @@ class SpanLists:
             spans.append(span)
             self._occupied |= 1 << num_left
         return span
+
+    def pop_fullest(self, count: int) -> tuple[int, int]:
+        """Take a span that has the fewest pages free out of its list, and list what it has left.
+
+        Returns:
+            The span, and how many pages were free.
+        """
+        occupied = self._occupied
+        num_free = (occupied & -occupied).bit_length() - 1
+        return self.pop(num_free, num_free - count), num_free
 
     def first_empty(self) -> int:
         """The empty span that would be taken from first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from allocator.backing import Place
@@ -66,6 +67,8 @@ class SpanPool(Pool):
             ValueError: If fewer are absent, or the budget has too few granules; nothing is mapped.
         """
         granules, size = self.geometry.granules_per_span, self.geometry.pages_per_span
+        if not count:
+            return
         if count > len(self._absent) or count * granules > self._backing.num_free_granules:
             raise ValueError(f"pool {self.name}: no room for {count} more spans")
         for _ in range(count):
@@ -82,6 +85,8 @@ class SpanPool(Pool):
         Raises:
             ValueError: If fewer are empty; nothing is unmapped.
         """
+        if not count:
+            return
         if count > self.num_empty_spans:
             raise ValueError(f"pool {self.name}: {count} spans asked, fewer are empty")
         granules, size = self.geometry.granules_per_span, self.geometry.pages_per_span
@@ -99,10 +104,16 @@ class SpanPool(Pool):
             raise ValueError(f"pool {self.name}: {count} pages asked, {self.num_free} are free")
         self._num_free -= count
         runs: list[Run] = []
+        size, free, lists = self.geometry.pages_per_span, self._free, self._lists
         while count > 0:
-            num_free = self._lists.least_free()
-            for first, length in self._take_part(num_free, count):
-                append_run(runs, first, length)  # spans side by side make one run
+            if count >= size == lists.least_free():
+                count -= self._take_empty(count // size, runs)
+                continue
+            span, num_free = lists.pop_fullest(count)
+            free[span], offsets = lowest_of(free[span], min(count, num_free))
+            start = span * size
+            for offset, length in offsets:
+                append_run(runs, start + offset, length)  # spans side by side make one run
             count -= num_free
         return runs
 
@@ -113,12 +124,13 @@ class SpanPool(Pool):
             page, left = start, count
             while left:
                 span, offset = divmod(page, size)
-                part = min(left, size - offset)
+                part = min(size - offset, left)
                 had = free[span]
                 free[span] = had | ((1 << part) - 1) << offset
                 num_free = had.bit_count()
                 move(span, num_free, num_free + part)
-                page, left = page + part, left - part
+                page += part
+                left -= part
             self._num_free += count
 
     def place(self, page: int) -> Place:
@@ -160,27 +172,25 @@ class SpanPool(Pool):
         is_heap = all(absent[(i - 1) // 2] < absent[i] for i in range(1, len(absent)))
         check(is_heap, f"pool {name}: absent spans are out of order")
 
-    def _take_part(self, num_free: int, count: int) -> list[Run]:
-        """Take the lowest pages of a span with so many free, all of them if that is too few."""
-        span = self._lists.pop(num_free, num_free - count)
-        return self._take_lowest(span, num_free, count)
+    def _take_empty(self, most: int, runs: list[Run]) -> int:
+        """Add up to so many whole empty spans to some runs; returns how many pages that is."""
+        size, free = self.geometry.pages_per_span, self._free
+        spans = self._lists.pop_empty(min(most, self._lists.num_empty))
+        for span in spans:
+            free[span] = 0
+            append_run(runs, span * size, size)
+        return len(spans) * size
 
-    def _take_lowest(self, span: int, num_free: int, count: int) -> list[Run]:
-        """Take the lowest pages of a span that has so many free; its list is seen to."""
-        free, first = self._free[span], span * self.geometry.pages_per_span
-        if count >= num_free:
-            self._free[span] = 0
-            is_run = free.bit_length() == num_free  # from the start of the span, as in empty ones
-            return [(first, num_free)] if is_run else list(runs_of_mask(free, first))
-        if count == 1:
-            lowest = free & -free
-            self._free[span] = free ^ lowest
-            return [(first + lowest.bit_length() - 1, 1)]
-        runs = _first_of(runs_of_mask(free, first), count)
-        last, length = runs[-1]
-        end = last + length - first
-        self._free[span] = free >> end << end
-        return runs
+
+@lru_cache(maxsize=1 << 12)
+def lowest_of(free: int, count: int) -> tuple[int, tuple[Run, ...]]:
+    """What is left of a span's free pages without the lowest, and those as runs.
+
+    Spans are small and alike, so the same few answers serve most of the time.
+    """
+    runs = _first_of(runs_of_mask(free, 0), count)
+    end = sum(runs[-1])
+    return free >> end << end, tuple(runs)
 
 
 def _pages_of(mask: int, first: int) -> list[int]:

@@ -120,6 +120,8 @@ class GranuleManager(SharedSpansManager):
         """Unmap spare spans, as few as end the shortage."""
         recipient = next(i for i, spans in enumerate(missing) if spans)
         lacking = sum(self._in_granules(missing)) - self.backing.num_free_granules
+        if lacking <= 0:
+            return
         for donor, spare in enumerate(self._spare_spans(by_pool)):
             granules = self._pools[donor].geometry.granules_per_span
             spans = min(spare, ceil_div(max(0, lacking), granules))

@@ -149,7 +149,10 @@ class JengaManager(SharedSpansManager):
         super().admit(sequence, tokens)
 
     def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
-        """One round after the other: large pages are opened on the way."""
+        """One by one where several groups grow: they open large pages before one another."""
+        if len(self._growth.by_pool) == 1:
+            super().grow_in_rounds(rounds)
+            return
         for seats in rounds:
             super().grow_in_rounds([seats])
 
