@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from scenarios.commands.completion import Word, complete_options, whole_bash_words
 from scenarios.errors import LostWorkersError, UnknownNameError, UserError
 from scenarios.version import TWINPOOL_VERSION
 from traces.record import TraceError
@@ -36,13 +37,20 @@ class Commands(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401 - likewise
         """The subcommand of a name; raise `UnknownNameError` if there is none."""
-        del ctx
         if cmd_name not in COMMANDS:
+            if ctx.resilient_parsing:  # a shell asks for completions: it wants no complaint
+                return None
             raise UnknownNameError("command", cmd_name, COMMANDS)
         module: Any = import_module(f"scenarios.commands.{cmd_name}")
-        single = typer.Typer(add_completion=False)
-        single.command(cmd_name, epilog=module.EPILOG)(getattr(module, f"{cmd_name}_command"))
-        return typer.main.get_command(single)
+        command = getattr(module, f"{cmd_name}_command")
+        single = typer.Typer(add_completion=False, rich_markup_mode=None)
+        single.command(cmd_name, short_help=command.__doc__, epilog=module.EPILOG)(command)
+        return complete_options(typer.main.get_command(single))
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:  # noqa: ANN401 - likewise
+        """Names of subcommands, without an import of any, and options."""
+        names = [Word(name) for name in COMMANDS if incomplete and name.startswith(incomplete)]
+        return names or super().shell_complete(ctx, incomplete)
 
 
 app = typer.Typer(
@@ -50,8 +58,9 @@ app = typer.Typer(
     name="twinpool",
     help="Simulate the cache memory of hybrid (attention + state-space) language models.",
     context_settings={"help_option_names": ["-h", "--help"]},
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # its boxes cut long options off at 80 columns
 )
 
 
@@ -63,6 +72,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _common(
+    ctx: typer.Context,
     version: Annotated[
         bool,
         typer.Option(
@@ -71,6 +81,9 @@ def _common(
     ] = False,
 ) -> None:
     del version
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help(), err=True)
+        raise typer.Exit(EXIT_USER)
 
 
 def _say(sentence: str) -> None:
@@ -85,12 +98,14 @@ def main() -> None:
 def _run() -> int:
     usage_error: Any = typer.BadParameter.__mro__[2]  # the base of all that typer finds wrong
     try:
-        return int(app(standalone_mode=False) or 0)
+        lead = whole_bash_words()
+        return int(app(prog_name="twinpool", standalone_mode=False, obj=lead) or 0)
     except (UserError, TraceError, LostWorkersError) as error:
         _say(str(error))
         return EXIT_FAILED if isinstance(error, LostWorkersError) else EXIT_USER
     except usage_error as error:
-        _say(error.format_message())
+        where = f"; see `{error.ctx.command_path} --help`" if error.ctx else ""
+        _say(error.format_message().rstrip(".") + where)
         return EXIT_USER
     except (KeyboardInterrupt, typer.Abort):
         _say("interrupted")
