@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import cli
+from scenarios.commands.app import COMMANDS, Commands
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 WHERE = ("--model", "nemotron-h-8b", "--device", "h200")
 
 
-@pytest.mark.parametrize("command", cli.COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_names_every_option_in_full_within_80_columns(
     twinpool: Twinpool, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
@@ -29,7 +29,7 @@ def test_help_names_every_option_in_full_within_80_columns(
     assert outcome.exit_code == 0
     assert max(map(len, outcome.stdout.splitlines())) <= 80
     assert "Example: twinpool " + command in outcome.stdout
-    parameters = cli.Commands().get_command(None, command).params
+    parameters = Commands().get_command(None, command).params
     options = {name for each in parameters for name in each.opts if name.startswith("--")}
     assert options <= set(re.findall(r"--[a-z-]+", outcome.stdout))
 
@@ -38,7 +38,7 @@ def test_without_a_command_the_help_is_shown_as_a_mistake(twinpool: Twinpool) ->
     outcome = twinpool()
     assert (outcome.exit_code, outcome.stdout) == (2, "")
     assert outcome.stderr.startswith("Usage: twinpool ")
-    assert all(f"\n  {command} " in outcome.stderr for command in cli.COMMANDS)
+    assert all(f"\n  {command} " in outcome.stderr for command in COMMANDS)
 
 
 @pytest.mark.parametrize(
@@ -81,3 +81,18 @@ def test_a_mistyped_name_is_answered_with_the_nearest(
     assert outcome.stderr.count("\n") == 1
     assert meant in outcome.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["small.csv"]
+
+
+@pytest.mark.parametrize(
+    "place", ["scenarios.commands.app.run", "scenarios.commands.list.items_of"]
+)
+def test_an_interrupt_is_said_wherever_it_comes(
+    twinpool: Twinpool, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(place, interrupted)
+    outcome = twinpool("list", "models")
+    assert (outcome.exit_code, outcome.stdout) == (130, "")
+    assert outcome.stderr == "twinpool: interrupted\n"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import cli
+from scenarios.commands.app import COMMANDS, Commands
 from scenarios.commands.completion import DESIGNS, NAMES, known, words
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def test_bash_is_given_what_the_word_at_hand_can_become(
 
 @pytest.mark.parametrize("option", sorted({**NAMES, **DESIGNS}))
 def test_every_option_that_completes_stands_on_a_command_and_knows_names(option: str) -> None:
-    commands = [cli.Commands().get_command(None, name) for name in cli.COMMANDS]
+    commands = [Commands().get_command(None, name) for name in COMMANDS]
     assert any(parameter.name == option for each in commands for parameter in each.params)
     assert known({**NAMES, **DESIGNS}[option])
 
