@@ -132,8 +132,9 @@ def _settings(name: str, tail: str, options: type[Any]) -> Iterator[Word]:
 
 def _values(key: str, options: type[Any]) -> Iterable[str]:
     kind = get_type_hints(options).get(key)
-    is_choice = isinstance(kind, type) and issubclass(kind, Enum)
-    return [str(member.value) for member in kind] if is_choice else []
+    if not (isinstance(kind, type) and issubclass(kind, Enum)):
+        return []
+    return [str(member.value) for member in kind]
 
 
 def whole_bash_words() -> str:
