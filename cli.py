@@ -1,80 +1,8 @@
-"""The command line: finds the subcommand, and says how a command went."""
+"""The way in: an interrupt ends Twinpool in a sentence, while it still imports itself too."""
 
-from __future__ import annotations
-
-import os
 import sys
-import traceback
-from importlib import import_module
-from typing import Annotated, Any
 
-import typer
-from typer.core import TyperGroup
-
-from scenarios.errors import LostWorkersError, UnknownNameError, UserError
-from scenarios.version import TWINPOOL_VERSION
-from traces.record import TraceError
-
-EXIT_FAILED = 1
-EXIT_USER = 2
 EXIT_INTERRUPTED = 130
-TRACEBACK_VARIABLE = "TWINPOOL_TRACEBACK"
-COMMANDS = (
-    *("replay", "plan", "capacity", "sweep", "compare", "calibrate", "validate"),
-    *("reproduce", "report", "list"),
-)
-"""Subcommands in the order of the help; each has a module of its name in `scenarios.commands`."""
-
-
-class Commands(TyperGroup):
-    """Subcommands that are imported when they are called: few need what a replay needs."""
-
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 - typer's own context
-        """Names of all subcommands."""
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401 - likewise
-        """The subcommand of a name; raise `UnknownNameError` if there is none."""
-        del ctx
-        if cmd_name not in COMMANDS:
-            raise UnknownNameError("command", cmd_name, COMMANDS)
-        module: Any = import_module(f"scenarios.commands.{cmd_name}")
-        single = typer.Typer(add_completion=False)
-        single.command(cmd_name, epilog=module.EPILOG)(getattr(module, f"{cmd_name}_command"))
-        return typer.main.get_command(single)
-
-
-app = typer.Typer(
-    cls=Commands,
-    name="twinpool",
-    help="Simulate the cache memory of hybrid (attention + state-space) language models.",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"twinpool {TWINPOOL_VERSION}")
-        raise typer.Exit
-
-
-@app.callback()
-def _common(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version."
-        ),
-    ] = False,
-) -> None:
-    del version
-
-
-def _say(sentence: str) -> None:
-    typer.echo(f"twinpool: {sentence}", err=True)
 
 
 def main() -> None:
@@ -83,27 +11,13 @@ def main() -> None:
 
 
 def _run() -> int:
-    usage_error: Any = typer.BadParameter.__mro__[2]  # the base of all that typer finds wrong
     try:
-        return int(app(standalone_mode=False) or 0)
-    except (UserError, TraceError, LostWorkersError) as error:
-        _say(str(error))
-        return EXIT_FAILED if isinstance(error, LostWorkersError) else EXIT_USER
-    except usage_error as error:
-        _say(error.format_message())
-        return EXIT_USER
-    except (KeyboardInterrupt, typer.Abort):
-        _say("interrupted")
+        from scenarios.commands.app import run  # noqa: PLC0415 - takes long enough to be interrupted
+
+        return run()
+    except KeyboardInterrupt:
+        sys.stderr.write("twinpool: interrupted\n")
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader of a pipe has left; Python would complain once more when it flushes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILED
-    except Exception as error:  # noqa: BLE001 - the last stop: whatever it is, it is said
-        if os.environ.get(TRACEBACK_VARIABLE):
-            traceback.print_exc()
-        _say(f"the run failed ({error!r}); set {TRACEBACK_VARIABLE}=1 to see where")
-        return EXIT_FAILED
 
 
 if __name__ == "__main__":

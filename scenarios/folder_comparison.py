@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 UNASKED = {"wall_seconds", "scenario_digest", "runs_made", "notes", "explanation", "recommendation"}
 """Facts that differ from run to run, or that are answers."""
 
+MOST_EXACT = 2**53
+"""Whole numbers below it are written out: a float holds them exactly."""
 MOST_PCT = 1.0
 """A change beyond this is marked."""
 
@@ -80,4 +82,7 @@ def _line(figure: str, first: float | None, second: float | None) -> tuple[Any, 
 
 
 def _text(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:,.6g}"
+    if value is None:
+        return NOTHING
+    is_whole = float(value).is_integer() and abs(value) < MOST_EXACT
+    return f"{value:,.0f}" if is_whole else f"{value:,.6g}"

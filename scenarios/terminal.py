@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+)
+from rich.table import Column
+from rich.text import Text
 
 from scenarios.errors import UserError
 from scenarios.report import write_report
@@ -21,12 +30,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scenarios.listing import Item
-    from scenarios.replay import ReplayInterruptedError
     from scenarios.result import ReplayResult
-    from scenarios.sweep import SweepInterruptedError, SweepResult
+    from scenarios.sweep import SweepResult
 
 EXIT_INTERRUPTED = 130
 """What a command ends with that the user interrupted, as shells do (128 + SIGINT)."""
+FIGURES_WIDTH = 32
+"""Columns of a progress line beside its name and bar: pieces of a million, a time, and gaps."""
 
 
 class RunBars:
@@ -78,14 +88,37 @@ def stage_bars(*, quiet: bool) -> Iterator[StageBars]:
         yield StageBars(progress)
 
 
+class TimeLeft(ProgressColumn):
+    """How long a bar will take yet, once that can be told; before that, how long it has taken."""
+
+    def render(self, task: Task) -> Text:
+        """The column of one bar."""
+        left = task.time_remaining
+        if task.finished or left is None:
+            return Text(f"{_clock(task.elapsed or 0)} taken")
+        return Text(f"{_clock(left)} left")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"
+
+
 def _progress(*, quiet: bool) -> Progress:
-    """Bars on stderr, only on a terminal."""
+    """Bars on stderr, only on a terminal; a long name is cut, so that figures are not."""
     console = Console(stderr=True)
+    bar_width = 40 if console.width >= 2 * FIGURES_WIDTH + 40 else 16
+    most = max(console.width - FIGURES_WIDTH - bar_width, 10)
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
+        TextColumn(
+            "{task.description}",
+            markup=False,
+            table_column=Column(no_wrap=True, overflow="ellipsis", max_width=most),
+        ),
+        BarColumn(bar_width=bar_width),
         MofNCompleteColumn(),
-        TimeRemainingColumn(),
+        TimeLeft(),
     )
     return Progress(*columns, console=console, disable=quiet or not console.is_terminal)
 
@@ -135,22 +168,24 @@ def show_sweep(result: SweepResult, *, as_json: bool) -> None:
         console.print(sweep_table(result, console.width))
 
 
-def say_replay_interrupted(
-    interruption: ReplayInterruptedError, names: tuple[str, ...], folder: Path | None
-) -> None:
-    """Say how far a replay came and where that is kept."""
-    done = len(interruption.partial.runs)
-    kept = f"; they are kept in {folder}, repeat the command to go on" if folder else ""
-    say(f"interrupted: {done} of {len(names)} runs are done{kept}")
-
-
-def say_sweep_interrupted(interruption: SweepInterruptedError, folder: Path) -> None:
-    """Say how far a sweep came and where that is kept."""
-    done = interruption.partial.facts["cells"]
-    say(
-        f"interrupted: {done} cells are done;"
-        f" they are kept in {folder}, repeat the command to go on"
+def say_interrupted(done: str, folder: Path | None) -> None:
+    """Say how far a command came, such as `3 of 5 runs`, and where that is kept."""
+    kept = (
+        f"what is done is kept in {folder}, repeat the command to go on"
+        if folder
+        else "nothing is kept without --out"
     )
+    say(f"interrupted: {done} are done; {kept}")
+
+
+@contextmanager
+def ended_by_interrupt(sentence: str) -> Iterator[None]:
+    """End the command with a sentence on what is left, if the user interrupts it meanwhile."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(f"interrupted: {sentence}")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
 def print_json(result: dict[str, Any]) -> None:

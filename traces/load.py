@@ -18,7 +18,7 @@ from traces.options import Options, build, described, split_spec
 from traces.reader import ArchiveReader
 from traces.record import TraceError
 from traces.registry import members
-from traces.wording import listed, nearest_first, shown
+from traces.wording import listed, nearest_file, nearest_first, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -120,9 +120,11 @@ def _exists(source: str) -> bool:
 def _generate(source: str, options: TraceOptions) -> Trace:
     name = source.partition(":")[0].strip()
     if name not in _presets():
-        known = nearest_first(name, _presets())
+        near = nearest_file(source)
+        meant = f" ({shown(near, most=200)} does)" if near else ""
         raise TraceError(
-            f"{shown(source, most=200)} is no file that exists and no preset; presets are {known}"
+            f"{shown(source, most=200)} is no file that exists{meant} and no preset;"
+            f" presets are {nearest_first(name, _presets())}"
         )
     if options.format or options.columns:
         raise TraceError(f"{source} is a preset: --format and --columns go with a file")

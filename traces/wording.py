@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from difflib import SequenceMatcher
+from difflib import SequenceMatcher, get_close_matches
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,6 +12,7 @@ if TYPE_CHECKING:
 
 SHOWN_CHARACTERS = 40
 LISTED_NAMES = 20
+SEARCHED_FILES = 1000
 
 
 def shown(text: str, most: int = SHOWN_CHARACTERS) -> str:
@@ -29,3 +32,14 @@ def nearest_first(word: str, names: Iterable[str]) -> str:
         return -SequenceMatcher(None, word.lower(), name.lower()).ratio(), name
 
     return ", ".join(sorted(names, key=unlikeness))
+
+
+def nearest_file(path: str) -> str | None:
+    """The file beside a path that is not there whose name is much like it, if there is one."""
+    missing = Path(path)
+    try:
+        names = [entry.name for entry in islice(missing.parent.iterdir(), SEARCHED_FILES)]
+    except (OSError, ValueError):
+        return None
+    near = get_close_matches(missing.name, sorted(names), n=1)
+    return str(missing.with_name(near[0])) if near else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scenarios.machine import GIB
-from scenarios.report.chart import COLORS, Chart, Spec, layout_of, line_of
+from scenarios.report.chart import COLORS, Chart, Spec, bar_layout_of, layout_of, line_of
 from scenarios.report.document import Document, Section, charts_html, document_html, list_html
 from scenarios.report.sheet import Sheet, lines_of
 
@@ -68,10 +68,12 @@ def _bytes_chart(answer: dict[str, Any]) -> Chart:
         }
         for i, (name, size) in enumerate(shown)
     ]
-    layout = layout_of("") | {"barmode": "stack"}
+    layout = bar_layout_of("GiB of one device", 1) | {"barmode": "stack"}
     layout["legend"] |= {"traceorder": "normal"}
-    layout["xaxis"] |= {"title": {"text": "GiB of one device"}}
-    hint = "With as many whole requests of the longest kind as fit at once."
+    hint = (
+        "With as many whole requests of the longest kind as fit at once. The larger the useful"
+        " parts, the better."
+    )
     return Chart("Where every byte goes", hint, data, layout)
 
 
@@ -98,8 +100,9 @@ def _length_chart(result: CapacityResult) -> Chart:
         for (name, sizing), color in zip(answers.items(), COLORS * len(answers), strict=False)
     ]
     layout = layout_of("requests at once")
-    layout["xaxis"] |= {"type": "log", "title": {"text": "tokens of a request, prompt and output"}}
-    layout["yaxis"] |= {"type": "log"}
+    decades = {"type": "log", "dtick": 1}
+    layout["xaxis"] |= {**decades, "title": {"text": "tokens of a request, prompt and output"}}
+    layout["yaxis"] |= decades
     hint = "More is better. Every request is of the same length and has grown to its end."
     return Chart("Requests at once by length", hint, data, layout)
 

@@ -84,6 +84,11 @@ def capacity(ask: CapacityAsk) -> CapacityResult:
     return CapacityResult(_facts(ask, question), budget, sizing, others)
 
 
+def known_sizings() -> tuple[str, ...]:
+    """The names that `--engine` takes: of engines, then of allocators that are no engine."""
+    return tuple(dict.fromkeys((*known_engines(), *known_managers())))
+
+
 def size(engine: str, question: Question, settings: dict[str, Any]) -> Sizing:
     """One engine's, or one allocator's, answer.
 
@@ -100,7 +105,7 @@ def size(engine: str, question: Question, settings: dict[str, Any]) -> Sizing:
         answer: Sizing = design.size(question, design.Options(**settings))
         return answer
     if engine.partition(":")[0] not in known_managers():
-        raise UnknownNameError("engine", engine, (*engines, *known_managers()))
+        raise UnknownNameError("engine", engine, known_sizings())
     for name in settings:
         raise UserError(f"--{name.replace('_', '-')} is no setting of the allocator {engine}")
     return AllocatorSizing(question, engine)

@@ -29,7 +29,7 @@ from scenarios.machine import MachineOptions, machine_of
 from scenarios.model import AUTO
 from scenarios.model_choice import choose_model
 from scenarios.profile import read_profile
-from scenarios.terminal import print_json, say, stage_bars
+from scenarios.terminal import ended_by_interrupt, print_json, say, stage_bars
 from scenarios.version import SCHEMA_VERSION, TWINPOOL_VERSION
 
 EPILOG = "Example: twinpool calibrate --model nemotron-h-8b --out nemotron-h-8b-h200.json"
@@ -52,7 +52,8 @@ def calibrate_command(
         raise UserError(f"--out {out} must be a .json file in a folder that exists")
     options = MachineOptions(state_dtype=state_dtype, memory_gib=memory_gib)
     chosen = choose_model(model)
-    with said_as_user_error():
+    left = "nothing is written, a calibration starts anew"
+    with ended_by_interrupt(left), said_as_user_error():
         product = device_product()
         name = device or catalogue_name(product)
         machine = machine_of(chosen, load_device(name), options)

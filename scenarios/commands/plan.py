@@ -41,8 +41,8 @@ from scenarios.plan.ask import Accuracy, PlanAsk
 from scenarios.plan.folder import REPORT, write_plan
 from scenarios.plan.plan import PlanInterruptedError, plan
 from scenarios.plan.rounds import Runs
-from scenarios.plan.terminal import say_notes, say_plan_interrupted, show_plan
-from scenarios.terminal import EXIT_INTERRUPTED, make_folder, say, stage_bars
+from scenarios.plan.terminal import say_notes, show_plan
+from scenarios.terminal import EXIT_INTERRUPTED, make_folder, say, say_interrupted, stage_bars
 from scenarios.trace_input import TraceInput
 from traces.load import TraceOptions
 from traces.loads import Traffic
@@ -143,11 +143,12 @@ def _answer(ask: PlanAsk, traffic: Traffic, output: Output) -> None:
     """Plan, write and print."""
     folder = None if output.out is None else make_folder(output.out)
     with stage_bars(quiet=output.quiet) as watcher:
+        runs = Runs(folder, output.jobs, watcher)
         try:
-            found = plan(ask, traffic, Runs(folder, output.jobs, watcher))
+            found = plan(ask, traffic, runs)
         except PlanInterruptedError as interruption:
             watcher.stop()
-            say_plan_interrupted(interruption, folder)
+            say_interrupted(f"{runs.made} new runs", folder)
             show_plan(interruption.partial, as_json=output.as_json)
             raise typer.Exit(EXIT_INTERRUPTED) from None
     if folder is not None:

@@ -41,7 +41,7 @@ from scenarios.terminal import (
     make_folder,
     run_bars,
     say,
-    say_replay_interrupted,
+    say_interrupted,
     show_replay,
 )
 from scenarios.trace_input import TraceInput
@@ -127,6 +127,6 @@ def _replayed(
             return replay(scenario, requests, folder, watcher)
         except ReplayInterruptedError as interruption:
             watcher.stop()
-            say_replay_interrupted(interruption, names, folder)
+            say_interrupted(f"{len(interruption.partial.runs)} of {len(names)} runs", folder)
             show_replay(interruption.partial, folder, as_json=as_json)
             raise typer.Exit(EXIT_INTERRUPTED) from None

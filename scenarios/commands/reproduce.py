@@ -16,8 +16,8 @@ from scenarios.reproduce.outcome import (
     ReproduceOptions,
     known_paper,
 )
-from scenarios.reproduce.terminal import say_reproduce_interrupted, show_evaluation, show_fixes
-from scenarios.terminal import EXIT_INTERRUPTED, make_folder, say, stage_bars
+from scenarios.reproduce.terminal import show_evaluation, show_fixes
+from scenarios.terminal import EXIT_INTERRUPTED, make_folder, say, say_interrupted, stage_bars
 
 EPILOG = (
     "Example: twinpool reproduce avmp --sweep headline --jobs 2; twinpool reproduce avmp"
@@ -62,7 +62,7 @@ def reproduce_command(
             found = evaluate(options, watcher)
         except ReproduceInterruptedError as interruption:
             watcher.stop()
-            say_reproduce_interrupted(interruption, folder)
+            say_interrupted(f"{interruption.num_cells} cells", folder)
             raise typer.Exit(EXIT_INTERRUPTED) from None
     show_evaluation(found, as_json=as_json)
     if folder is not None and not quiet:

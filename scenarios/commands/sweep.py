@@ -17,7 +17,7 @@ from scenarios.terminal import (
     EXIT_INTERRUPTED,
     make_folder,
     say,
-    say_sweep_interrupted,
+    say_interrupted,
     show_sweep,
     stage_bars,
 )
@@ -58,7 +58,7 @@ def sweep_command(
             result = sweep(loaded, options, watcher)
         except SweepInterruptedError as interruption:
             watcher.stop()
-            say_sweep_interrupted(interruption, folder)
+            say_interrupted(f"{interruption.partial.facts['cells']} cells", folder)
             show_sweep(interruption.partial, as_json=as_json)
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except SweepLostError as loss:

@@ -29,8 +29,9 @@ from scenarios.commands.options import (
 from scenarios.device_rig import device_product, rig_of, said_as_user_error
 from scenarios.errors import UserError
 from scenarios.machine import MachineOptions
-from scenarios.terminal import make_folder, print_json, stage_bars
+from scenarios.terminal import ended_by_interrupt, make_folder, print_json, stage_bars
 from scenarios.trace_input import TraceInput
+from scenarios.validation.kept import RESULT
 from scenarios.validation.terminal import show_validation
 from scenarios.validation.validate import ValidateOptions, Validation
 from traces.load import TraceOptions
@@ -78,7 +79,9 @@ def validate_command(
     validation = Validation.of(ValidateOptions(model, profile, names_of(allocator), *runs))
     reading = TraceOptions(format=trace_format, columns=columns, seed=seed)
     requests = TraceInput(trace, reading, arrivals, start, duration, limit).load()
-    with said_as_user_error():
+    kept = "nothing is kept without --out" if out is None else f"rows so far are in {out / RESULT}"
+    left = f"{kept}, a validation starts anew"
+    with ended_by_interrupt(left), said_as_user_error():
         rig = _rig(validation, machine)
         folder = None if out is None else make_folder(out)
         with stage_bars(quiet=quiet) as watcher:

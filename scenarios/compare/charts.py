@@ -38,8 +38,8 @@ MOST_SHOWN_PCT = 95
 """Percentile of the errors up to which the axis reaches; what lies beyond is put on its edge."""
 
 ERROR_HINT = (
-    "Each compared request, and the median of each stretch of time. Errors beyond the 95th"
-    " percentile lie on the edge; long logs keep the extremes of every stretch."
+    "Each compared request, and the median of each stretch of time; nearer to 0 is better. Errors"
+    " beyond the 95th percentile lie on the edge; long logs keep the extremes of every stretch."
 )
 
 
@@ -142,7 +142,8 @@ def rows_of(found: Comparison) -> Iterator[Row]:
     """The rows of the page, from top to bottom."""
     yield Row(
         "Distributions",
-        "Share of the compared requests at or below a latency, measured and simulated.",
+        "Share of the compared requests at or below a latency, measured and simulated; the closer"
+        " the lines, the better.",
         SIDES,
         [distribution_chart(found.matching, latency) for latency in LATENCIES],
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scenarios.plan.objective import parse_objective
-from scenarios.report.chart import COLORS, Chart, Spec, layout_of, line_of
+from scenarios.report.axes import LogAxis
+from scenarios.report.chart import COLORS, Chart, Spec, bar_layout_of, layout_of, line_of, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,8 +46,10 @@ def _latency_chart(answer: Answer, term: Term) -> Chart:
     rates = [rate for line in data for rate in line["x"]]
     if rates:
         data.append(_limit_line(term, min(rates), max(rates)))
-    layout = layout_of("seconds")
-    layout["yaxis"] |= {"type": "log"}
+    layout = layout_of("")
+    times = [time for line in data for time in line["y"] if time > 0]
+    if times:
+        layout["yaxis"] |= LogAxis.around(min(times), max(times)).layout(f"{term.name} (log scale)")
     layout["xaxis"] |= {"title": {"text": "requests a second"}}
     hint = (
         "Less is better. The first seed; a cross is a run that misses the objective or is"
@@ -79,7 +82,8 @@ def _limit_line(term: Term, low: float, high: float) -> Spec:
 
 
 def _rates_chart(answer: Answer) -> Chart:
-    rows = [row for row in answer["allocators"] if row["max_rate_rps"] is not None]
+    known = [row for row in answer["allocators"] if row["max_rate_rps"] is not None]
+    rows = known[::-1]  # plotly draws the first bar at the bottom
     ends = [
         (row["max_rate_low_rps"], row["max_rate_high_rps"])
         if row["max_rate_low_rps"] is not None
@@ -89,20 +93,22 @@ def _rates_chart(answer: Answer) -> Chart:
     rates = [row["max_rate_rps"] for row in rows]
     bar: Spec = {
         "type": "bar",
-        "x": [_name(answer, row) for row in rows],
-        "y": rates,
+        "orientation": "h",
+        "y": [wrapped(_name(answer, row)) for row in rows],
+        "x": rates,
         "marker": {"color": "--blue"},
-        "error_y": {
+        "error_x": {
             "type": "data",
             "symmetric": False,
             "array": [high - rate for rate, (_, high) in zip(rates, ends, strict=True)],
             "arrayminus": [rate - low for rate, (low, _) in zip(rates, ends, strict=True)],
             "color": "--ink",
         },
-        "hovertemplate": "%{x}: %{y:.2f} requests/s<extra></extra>",
+        "hovertemplate": "%{y}: %{x:.2f} requests/s<extra></extra>",
     }
     hint = "More is better. Whiskers are 95 % intervals over seeds."
-    return Chart("Highest load within the objective", hint, [bar], layout_of("requests a second"))
+    layout = bar_layout_of("requests a second", len(rows))
+    return Chart("Highest load within the objective", hint, [bar], layout)
 
 
 def _splits_chart(splits: Answer) -> Chart:
@@ -124,7 +130,7 @@ def _splits_chart(splits: Answer) -> Chart:
 def _inputs_chart(answer: Answer) -> Chart:
     """A tornado: the widest effect on top."""
     rows = list(reversed(answer["sensitivity"]))
-    names = [f"{row['input']} ±{row['change_pct']:g} %" for row in rows]
+    names = [wrapped(f"{row['input']} ±{row['change_pct']:g}\N{NO-BREAK SPACE}%") for row in rows]
     data: list[Spec] = [
         {
             "type": "bar",
@@ -139,9 +145,7 @@ def _inputs_chart(answer: Answer) -> Chart:
             ("more of it", "more_effect_pct", COLORS[1]),
         )
     ]
-    layout = layout_of("") | {"barmode": "overlay"}
-    layout["margin"] = {**layout["margin"], "l": 170}
-    layout["xaxis"] |= {"title": {"text": "change of the highest load, percent"}}
+    layout = bar_layout_of("change of highest load, %", len(rows)) | {"barmode": "overlay"}
     chosen = answer["recommendation"]["allocator"]
     hint = f"For {chosen}. A wide bar is an input to know better before relying on the answer."
     return Chart("What the answer depends on", hint, data, layout)

@@ -12,11 +12,9 @@ from scenarios.terminal_table import NARROW, add_names, titled_table, used_colum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from rich.table import Table
 
-    from scenarios.plan.plan import PlanInterruptedError
     from scenarios.plan.result import PlanResult
 
 HEADS = ("highest,\n1/s", "95 %", "at\nonce", "limited\nby", "devices", "cost of\n1e6 tokens")
@@ -26,6 +24,8 @@ def show_plan(found: PlanResult, *, as_json: bool) -> None:
     """Print the answer: tables and the recommendation, or one JSON object."""
     if as_json:
         print_json(found.to_json())
+        return
+    if not found.allocators:  # an interrupted plan has runs, and no answer
         return
     console = Console()
     for table in plan_tables(found, console.width):
@@ -38,13 +38,6 @@ def say_notes(found: PlanResult) -> None:
     """Say on stderr what a reader must know."""
     for note in found.facts["notes"]:
         say(note)
-
-
-def say_plan_interrupted(interruption: PlanInterruptedError, folder: Path | None) -> None:
-    """Say how far a plan came and where that is kept."""
-    done = len(interruption.partial.runs)
-    kept = f"; they are kept in {folder}, repeat the command to go on" if folder else ""
-    say(f"interrupted: {done} runs are done{kept}")
 
 
 def plan_tables(found: PlanResult, width: int) -> Iterator[Table]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from plotly.offline import get_plotlyjs
 
+from scenarios.report.chart_table import table_html
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -89,9 +91,10 @@ def list_html(sentences: Iterable[str]) -> str:
 def charts_html(charts: Sequence[Chart]) -> str:
     """Charts one below the other, each with its title and how to read it."""
     return NO_SCRIPT + "\n".join(
-        f"<h3>{escape(chart.title)}</h3>\n<p class='hint'>{escape(chart.hint)}</p>\n"
+        f'<div class="plot">\n<h3>{escape(chart.title)}</h3>\n'
+        f"<p class='hint'>{escape(chart.hint)}</p>\n"
         f'<div class="chart tall" role="img" aria-label="{escape(chart.title)}: chart"'
-        f' data-zoom="{number}"></div>'
+        f' data-zoom="{number}"></div>\n{table_html(chart)}</div>'
         for number, chart in enumerate(charts)
     )
 

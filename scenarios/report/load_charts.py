@@ -65,7 +65,8 @@ def queue_row(runs: Sequence[RunResult], time: TimeAxis) -> ChartRow:
     figures = [{"data": _queue_traces(*each, time), "layout": layout} for each in queues]
     return ChartRow(
         title="Queue",
-        hint="Sequences that hold pages, and those that wait for some. The scales differ.",
+        hint="Sequences that hold pages, and those that wait for some (lower is better). The scales"
+        " differ.",
         legend=QUEUE_LEGEND,
         zoom_group="time",
         figures=tuple(figures),

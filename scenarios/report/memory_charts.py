@@ -121,7 +121,8 @@ def waste_row(runs: Sequence[RunResult], time: TimeAxis) -> ChartRow:
     return ChartRow(
         title="Waste",
         hint="Internal: inside granted pages. External: free, but in no page's shape."
-        " Stranded: free in one pool while the queue waits for another. Stacked.",
+        " Stranded: free in one pool while the queue waits for another. Stacked;"
+        " lower is better.",
         legend=tuple(entries),
         zoom_group="time",
         figures=tuple(figures),

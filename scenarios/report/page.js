@@ -13,12 +13,30 @@
     );
   };
 
-  let size = {};
+  let paper = null;
+  const sizeOn = (chart, layout) => {
+    const own = { height: layout.height };
+    return paper ? { width: paper, height: chart.classList.contains("tall") ? 260 : 180 } : own;
+  };
+
+  // A legend of several lines takes its height from the plot, so the chart grows by what it takes.
+  const grow = (chart) => {
+    const legend = chart.querySelector(".legend .bg");
+    const extra = legend ? Math.ceil(legend.getBBox().height) - 30 : 0;
+    if (paper || extra <= 0) return null;
+    const height = chart.layout.height + extra;
+    chart.style.height = `${height}px`;
+    return Plotly.relayout(chart, { height });
+  };
+
   const draw = () =>
     Promise.all(
-      figures().map(({ data, layout }, index) => {
-        Object.assign(layout, size, { dragmode: isTouch ? false : "zoom" });
-        return Plotly.react(charts[index], data, layout, config);
+      figures().map(async ({ data, layout }, index) => {
+        const chart = charts[index];
+        Object.assign(layout, sizeOn(chart, layout), { dragmode: isTouch ? false : "zoom" });
+        chart.style.height = paper ? "" : `${layout.height}px`;
+        await Plotly.react(chart, data, layout, config);
+        return grow(chart);
       }),
     );
 
@@ -42,12 +60,12 @@
   // Paper has no scrollbar: columns shrink to what a landscape A4 page holds (see page.css).
   const columns = new Set(charts.map((chart) => chart.offsetLeft)).size;
   const toPaper = () => {
-    size = { width: Math.floor((1030 - 16 * (columns - 1)) / columns), height: 180 };
+    paper = Math.floor((1030 - 16 * (columns - 1)) / columns);
     draw();
   };
   // Browsers differ in whether the page or its style leaves paper first, so both restore the size.
   const toScreen = async () => {
-    size = {};
+    paper = null;
     await draw();
     charts.forEach((chart) => Plotly.Plots.resize(chart));
   };

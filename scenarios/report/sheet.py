@@ -45,7 +45,9 @@ class Sheet:
 
     def html(self) -> str:
         """As a section of a page; what differs has the class of that name."""
-        heads = "".join(f'<th scope="col">{escape(text)}</th>' for text in self.header)
+        heads = "".join(
+            f'<th scope="col">{escape(text)}</th>' if text else "<td></td>" for text in self.header
+        )
         body = "\n".join(_row_html(line) for line in self.lines)
         label = escape(self.title, quote=True)
         return (

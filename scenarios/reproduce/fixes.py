@@ -136,13 +136,18 @@ FIXES = (
 )
 
 
+def known_fixes() -> tuple[str, ...]:
+    """The names that `--fix` takes."""
+    return (*(fix.name for fix in FIXES), ALL)
+
+
 def fix_names(wanted: Iterable[str]) -> frozenset[str]:
     """The fixes that are meant, `all` being those that make the design right.
 
     Raises:
         UnknownNameError: If there is no such fix.
     """
-    known = [fix.name for fix in FIXES]
+    known = known_fixes()
     chosen: set[str] = set()
     for name in wanted:
         if name == ALL:
@@ -150,7 +155,7 @@ def fix_names(wanted: Iterable[str]) -> frozenset[str]:
         elif name in known:
             chosen.add(name)
         else:
-            raise UnknownNameError("fix", name, (*known, ALL))
+            raise UnknownNameError("fix", name, known)
     return frozenset(chosen)
 
 

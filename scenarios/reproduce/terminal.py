@@ -10,15 +10,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from scenarios.reproduce.fixes import FIXES
-from scenarios.terminal import print_json, say
+from scenarios.terminal import print_json
 from scenarios.version import SCHEMA_VERSION, TWINPOOL_VERSION
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from scenarios.reproduce.cell import Row
     from scenarios.reproduce.evaluation import Evaluation
-    from scenarios.reproduce.outcome import ReproduceInterruptedError, SweepOutcome
+    from scenarios.reproduce.outcome import SweepOutcome
 
 PERCENT = 100
 
@@ -45,12 +43,6 @@ def show_evaluation(found: Evaluation, *, as_json: bool) -> None:
     console = Console()
     for outcome in found.sweeps.values():
         console.print(_table(outcome))
-
-
-def say_reproduce_interrupted(interruption: ReproduceInterruptedError, folder: Path | None) -> None:
-    """Say how far it came and where that is kept."""
-    kept = f"; they are kept in {folder}, repeat the command to go on" if folder else ""
-    say(f"interrupted: {interruption.num_cells} cells are done{kept}")
 
 
 def _table(outcome: SweepOutcome) -> Table:

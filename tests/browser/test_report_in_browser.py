@@ -9,18 +9,11 @@ import pytest
 from allocator.backing import HostBacking
 from allocator.registry import known_managers
 from allocator.spec import CacheGroup, CacheKind, CacheSpec
-from scenarios.capacity.answer import to_json
-from scenarios.capacity.page import capacity_html
-from scenarios.capacity.run import CapacityAsk, capacity
-from scenarios.compare.comparison import CompareOptions, compare
-from scenarios.compare.folder import write_comparison
-from scenarios.compare.occupancy import OccupancyInput
 from scenarios.report import write_report
 from scenarios.result import ReplayResult, RunResult
 from sim.costs.constant import ConstantExecutor
 from sim.engine import Engine, Wiring
 from sim.scheduler import known_schedulers
-from tests.unit.compare_case import Writing, log_of, save, served
 from traces.record import Trace
 
 if TYPE_CHECKING:
@@ -156,33 +149,3 @@ def test_a_request_is_noticed_where_no_policy_blocks_it(browser: "Browser", tmp_
     page.write_text("<img src='https://twinpool.invalid/pixel.png' alt=''>", encoding="utf-8")
     browser.open(page, 1366)
     assert any(complaint.startswith("request: ") for complaint in browser.complaints)
-
-
-@pytest.mark.parametrize("width", WIDTHS)
-def test_the_page_of_a_comparison_draws_too(browser: "Browser", tmp_path: Path, width: int) -> None:
-    case = served()
-    run = save(tmp_path / "run", log_of(case))
-    log = Writing().write(tmp_path / "log.csv", case)
-    (tmp_path / "use.csv").write_text("time,pct\n0,45\n3,45\n")
-    given = OccupancyInput(tmp_path / "use.csv")
-    found = compare(CompareOptions(run, log, None, Writing().columns, given))
-    write_comparison(found, tmp_path)
-    browser.open(tmp_path / "compare.html", width)
-    browser.wait_for(IS_DRAWN)
-    assert browser.value_of("document.querySelectorAll('.chart .main-svg').length") >= 7
-    assert browser.complaints == []
-
-
-@pytest.mark.parametrize("width", [1280, 390])
-def test_the_page_of_a_capacity_draws_too(browser: "Browser", tmp_path: Path, width: int) -> None:
-    settings = {"mamba_cache_mode": "align"}
-    compared = ("sglang", "avmp")
-    ask = CapacityAsk("qwen3.5-9b", device="h200", settings=settings, compare=compared)
-    result = capacity(ask)
-    page = tmp_path / "capacity.html"
-    page.write_text(capacity_html(result, to_json(result)))
-    browser.open(page, width)
-    browser.wait_for(IS_DRAWN)
-    assert browser.value_of("document.querySelectorAll('.chart .main-svg').length") >= 2
-    assert browser.value_of("document.documentElement.scrollWidth") <= width
-    assert browser.complaints == []

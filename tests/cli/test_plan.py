@@ -167,7 +167,7 @@ def test_an_interrupt_keeps_the_runs_that_were_made(tmp_path: Path) -> None:
     os.killpg(process.pid, signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "runs are done; they are kept in here, repeat the command to go on" in stderr
+    assert "runs are done; what is done is kept in here, repeat the command to go on" in stderr
     assert "Traceback" not in stderr
     assert json.loads(stdout)["recommendation"] is None
     assert len(json.loads(stdout)["runs"]) >= 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 
 COMMAND = (sys.executable, "-m", "cli")
 ROOT = Path(__file__).resolve().parents[2]
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 WHERE = ("--model", "nemotron-h-8b", "--device", "h200")
 
 
@@ -55,17 +57,30 @@ def test_a_reader_that_leaves_early_gets_no_traceback(tmp_path: Path) -> None:
     assert "Traceback" not in stderr
 
 
-def test_progress_shows_on_a_terminal_and_json_stays_clean(tmp_path: Path) -> None:
+def test_progress_fits_a_terminal_of_80_columns_and_json_stays_clean(tmp_path: Path) -> None:
+    allocator = "avmp:trigger=predictive,ahead=off,batch=64,direction=to-kv,relocation=off"
     primary, secondary = pty.openpty()
     process = subprocess.run(  # noqa: S603 - our own command
-        [*COMMAND, "replay", "poisson:n=300", *WHERE, "--allocator", "avmp", "--json"],
+        [*COMMAND, "replay", "poisson:n=300", *WHERE, "--allocator", allocator, "--json"],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "80"},
         stdout=subprocess.PIPE,
         stderr=secondary,
         check=True,
     )
     os.close(secondary)
     assert json.loads(process.stdout)["runs"][0]["completed"] == 300
-    assert b"300/300" in os.read(primary, 100_000)
+    shown = ESCAPES.sub("", os.read(primary, 100_000).decode())
     os.close(primary)
+    *_, last = filter(None, map(str.strip, re.split(r"[\r\n]+", shown)))
+    assert re.fullmatch(
+        r"avmp:trigger=predictive,\S*\N{HORIZONTAL ELLIPSIS} \S+ 300/300 0:00:\d\d taken", last
+    )
+    assert len(last) <= 80
+
+
+def test_no_progress_and_no_escapes_where_there_is_no_terminal(tmp_path: Path) -> None:
+    process = _start(tmp_path, "replay", "poisson:n=300", *WHERE, "--allocator", "avmp")
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (0, "twinpool: report: twinpool-out/report.html\n")
+    assert "\x1b" not in stdout

@@ -87,7 +87,7 @@ def test_an_interrupted_sweep_goes_on_where_it_was(
     monkeypatch.setattr(PaperCell, "run", run_until_stopped)
     stopped = twinpool(*command)
     assert stopped.exit_code == 130
-    assert "interrupted: 6 cells are done; they are kept in o" in stopped.stderr
+    assert "interrupted: 6 cells are done; what is done is kept in o" in stopped.stderr
     assert (tmp_path / "o" / "cells.jsonl").read_text().count("\n") == 6
     finished = twinpool(*command)
     assert finished.exit_code == 0

@@ -183,7 +183,7 @@ def test_an_interrupt_keeps_what_is_done_and_says_so(
     os.killpg(process.pid, signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "cells are done; they are kept in here, repeat the command to go on" in stderr
+    assert "cells are done; what is done is kept in here, repeat the command to go on" in stderr
     assert "Traceback" not in stderr
     rows = json.loads(stdout)["rows"]
     assert 3 <= len(rows) < 48

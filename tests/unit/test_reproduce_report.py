@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,49 +12,12 @@ from scenarios.reproduce.charts import charts_of
 from scenarios.reproduce.page import report_html
 from scenarios.reproduce.published_figures import published_rows
 from scenarios.reproduce.reading import reading_of
-from scenarios.reproduce.rows import rows_of, totals_of
 from scenarios.reproduce.sheets import rows_sheet, sheets_of, totals_sheet
 from scenarios.reproduce.validation import BEGIN, END, main
+from tests.unit.reproduce_case import cells, found_in
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-COUNTS = (
-    "evictions",
-    "evicted_requests",
-    "pages_evicted",
-    "pages_freed_by_other",
-    "failed_requests",
-    "to_state",
-    "blocked",
-    "footprint_bytes",
-    "clean_completion_ratio",
-)
-
-
-def cells(extra: int = 0) -> list[dict[str, Any]]:
-    """Cells whose rows are the published ones of ShareGPT, or off by some OOM events."""
-    found = []
-    for place, published in published_rows().items():
-        if place[1] == "sharegpt_replay":
-            for seed in range(3):
-                cell = {**published, **dict.fromkeys(COUNTS, 0), "seed": seed}
-                cell |= {name: cell[name] or 0 for name in ("migrations", "bytes_migrated")}
-                cell |= {name: cell[name] or 0 for name in ("bytes_wasted", "state_pages")}
-                found.append({**cell, "oom": published["oom_mean"] + extra})
-    return found
-
-
-def found_in(cells: list[dict[str, Any]]) -> dict[str, Any]:
-    rows = rows_of(cells)
-    sweep = {
-        "cells": len(cells),
-        "rows": rows,
-        "totals": totals_of(rows, "sharegpt"),
-        "bootstrap": [],
-    }
-    facts = {"fixes": [], "twinpool_version": "0", "scenario_digest": "d", "bootstrap": []}
-    return {**facts, "sweeps": {"sharegpt": sweep}}
 
 
 def test_what_differs_is_marked_in_html_and_markdown() -> None:

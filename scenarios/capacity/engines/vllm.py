@@ -18,6 +18,7 @@ GROUP_RULE = EngineVersion.of("0.19.1")
 NEW_TOKENS = EngineVersion.of("0.20.1")
 NO_MODE_ALL = EngineVersion.of("0.33")
 MAMBA2_CHUNK = 256
+MODES = tuple(mode.value for mode in Mode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,8 @@ class VllmSettings:
     mamba_chunk: int = MAMBA2_CHUNK
 
     def __post_init__(self) -> None:
-        modes = [mode.value for mode in Mode]
-        if self.mamba_cache_mode not in modes:
-            raise UnknownNameError("mamba cache mode", self.mamba_cache_mode, modes)
+        if self.mamba_cache_mode not in MODES:
+            raise UnknownNameError("mamba cache mode", self.mamba_cache_mode, MODES)
         too_new = EngineVersion.of(self.engine_version) >= NO_MODE_ALL
         if self.mamba_cache_mode == Mode.ALL.value and too_new:
             raise UserError("--mamba-cache-mode all is gone from vLLM 0.33 on: use align")
