@@ -60,7 +60,8 @@ def _allocators_table(found: PlanResult, device: str, width: int) -> Table:
     facts = found.facts
     table = titled_table(f"{facts['model']} on {device}: highest load within {facts['slo']}")
     rows = [row for row in found.allocators if row["device"] == device]
-    heads, texts = HEADS, [allocator_texts(row) for row in rows]
+    heads: tuple[str, ...] = HEADS
+    texts = [allocator_texts(row) for row in rows]
     if width < NARROW:  # the interval goes below the load
         heads = (f"{HEADS[0]} {HEADS[1]}", *HEADS[2:])
         texts = [(f"{rate}\n{interval}", *others) for rate, interval, *others in texts]
