@@ -15,7 +15,7 @@ from allocator.interface import NO_TERMS, CacheManager, OutOfMemoryError, PoolUs
 from allocator.journaled_register import JournaledRegister
 from allocator.page_table import PageTable
 from allocator.register import PlainRegister, Register
-from allocator.run import pages_of_runs
+from allocator.run import pages_of_runs, tail_of_runs
 from allocator.spec import CacheKind, PageShape, ceil_div
 
 if TYPE_CHECKING:
@@ -119,12 +119,18 @@ class PooledManager(CacheManager):
 
     def block_table(self, sequence: int, group: str) -> Sequence[int]:
         """See `CacheManager.block_table`."""
-        entries_by_group = self._register.entries(self._held[sequence].seat)
-        cuts = zip(self.spec.groups, self._pool_of_group, entries_by_group, strict=True)
-        for candidate, pool, entries in cuts:
-            if candidate.name == group:
-                return tuple(self._table.handles(pool, entries))
-        raise KeyError(group)
+        number = {g.name: i for i, g in enumerate(self.spec.groups)}[group]
+        entries = self._register.entries(self._held[sequence].seat)[number]
+        return tuple(self._table.handles(self._pool_of_group[number], entries))
+
+    def block_table_from(self, sequence: int, group: int, block: int) -> Sequence[int]:
+        """Its end, from a block on, at that cost; of an attention group, by its number."""
+        held, (pool, shape, _) = self._held[sequence], self._cuts[group]
+        blocks = ceil_div(held.tokens, self.spec.page_tokens) - block
+        entries = self._register.entries(held.seat)[group]
+        return tuple(
+            self._table.handles(pool, tail_of_runs(entries, blocks * shape.pages_per_block))
+        )
 
     @property
     def paging(self) -> tuple[PageTable, Sequence[tuple[int, PageShape, bool]]]:

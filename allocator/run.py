@@ -44,6 +44,19 @@ def append_run(runs: list[Run], first: int, count: int) -> None:
     runs.append((first, count))
 
 
+def tail_of_runs(runs: Sequence[Run], count: int) -> list[Run]:
+    """The last so many pages of some runs, in order; looks at no others."""
+    tail: list[Run] = []
+    for first, length in reversed(runs):
+        if count <= 0:
+            break
+        part = min(length, count)
+        tail.append((first + length - part, part))
+        count -= part
+    tail.reverse()
+    return tail
+
+
 def deal_runs(runs: Iterable[Run], shares: Sequence[tuple[list[Run], int]]) -> None:
     """Add the pages of some runs, in order, to lists of runs: so many to each."""
     source = iter(runs)

@@ -34,6 +34,9 @@ class PagedManager(Protocol):
     def block_table(self, sequence: int, group: str) -> Listed[int]:
         """Handles of a sequence's pages in one cache group, in order of tokens then layers."""
 
+    def block_table_from(self, sequence: int, group: int, block: int) -> Listed[int]:
+        """Those of a group, by its number, from a block on; the cost follows how many they are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -111,17 +114,19 @@ class SequenceTables:
                 self._arena.write(handles_name(group.name), row * len(handles), handles)
 
     def _note_blocks(self, sequence: int, row: _Row, blocks: int) -> None:
-        """Note blocks that the row does not show yet: a run of words a layer."""
-        for group, (_, shape, is_state) in zip(self._manager.spec.groups, self._cuts, strict=True):
+        """Note blocks that the row does not show yet: so many words a layer."""
+        first = row.num_blocks
+        for number, (_, shape, is_state) in enumerate(self._cuts):
             if is_state:
                 continue
+            group = self._manager.spec.groups[number]
             name, layers = handles_name(group.name), shape.pages_per_block
-            handles = _words(self._manager.block_table(sequence, group.name))
-            by_layer = handles.reshape(-1, layers).T[:, row.num_blocks : blocks]
+            handles = _words(self._manager.block_table_from(sequence, number, first))
+            by_layer = handles.reshape(-1, layers)[: blocks - first].T
             max_blocks = self._arena.sections[name].shape[2]
-            for layer, words in enumerate(by_layer):
-                first = (row.number * layers + layer) * max_blocks + row.num_blocks
-                self._arena.write(name, first, words)
+            of_layers = (row.number * layers + np.arange(layers, dtype=np.int32)) * max_blocks
+            places = of_layers[:, None] + np.arange(first, blocks, dtype=np.int32)
+            self._arena.write_at(name, places.ravel(), by_layer.ravel())
         row.num_blocks = blocks
 
 

@@ -241,7 +241,14 @@ def test_paged_block_tables_hold_exactly_the_tokens(
             is_state = group.kind is CacheKind.STATE
             blocks = 1 if is_state else -(-tokens // paged_manager.spec.page_tokens)
             pages = blocks * group.num_layers if layered else blocks
-            assert len(paged_manager.block_table(sequence, group.name)) == pages
+            table = paged_manager.block_table(sequence, group.name)
+            assert len(table) == pages
+            if is_state:
+                continue
+            number, of_block = paged_manager.spec.groups.index(group), pages // blocks
+            for first in (0, blocks // 2, blocks - 1, blocks):
+                newest = paged_manager.block_table_from(sequence, number, first)
+                assert newest == table[first * of_block :]
 
 
 def test_release_gives_everything_back(manager: CacheManager, churn: Churn) -> None:

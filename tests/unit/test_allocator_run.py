@@ -10,6 +10,7 @@ from allocator.run import (
     pages_of_runs,
     runs_of_mask,
     runs_of_pages,
+    tail_of_runs,
 )
 
 PAGES = st.integers(0, 200)
@@ -54,6 +55,12 @@ def test_appended_runs_are_the_runs_of_all_their_pages(parts: list[Run]) -> None
     for first, count in parts:
         append_run(runs, first, count)
     assert runs == runs_of_pages(pages_of_runs(parts))
+
+
+@given(RUNS, st.integers(0, 70))
+def test_a_tail_is_the_last_pages_in_order(runs: list[Run], count: int) -> None:
+    pages = pages_of_runs(runs)
+    assert pages_of_runs(tail_of_runs(runs, count)) == pages[max(0, len(pages) - count) :]
 
 
 def test_a_deal_cuts_runs_where_shares_end_and_joins_what_follows() -> None:
