@@ -1,4 +1,4 @@
-"""Decode steps as CUDA graphs, one a size of batch and reach of its longest sequence."""
+"""Steps as CUDA graphs, one for each room that has come."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-BATCH_STEP = 8
-LEAST_REACH = 512
+    from gpu_backend.step_room import StepRoom
 
 
 class Replayable(Protocol):
@@ -20,46 +19,52 @@ class Replayable(Protocol):
         """Run it on the current stream."""
 
 
-class DecodeGraphs:
-    """Captures a decode step the first time its size comes; later steps of the size replay it.
+class Capture(Protocol):
+    """Makes work replayable."""
 
-    Args:
-        run: Runs a step of so many sequences, none with more than so many tokens, over buffers
-            that stay where they are.
-        most: No step has more sequences, no sequence more tokens.
-    """
+    def __call__(self, work: Callable[[], None]) -> Replayable:
+        """Work as something to replay; it may be run once on the way."""
 
-    def __init__(self, run: Callable[[int, int], None], most: tuple[int, int]) -> None:
-        self._run = run
-        self._most_sequences, self._most_tokens = most
-        self._graphs: dict[tuple[int, int], Replayable] = {}
+
+class CudaCapture:
+    """Captures work as CUDA graphs that share memory: no two of them run at once."""
+
+    def __init__(self) -> None:
         self._memory: tuple[int, int] | None = None
 
-    def size_for(self, sequences: int, tokens: int) -> tuple[int, int]:
-        """Sequences and tokens of the graph that serves a step."""
-        batch = 1 << (sequences - 1).bit_length()
-        if sequences > BATCH_STEP:
-            step = max(BATCH_STEP, batch // 8)
-            batch = -(-sequences // step) * step
-        reach = LEAST_REACH
-        while reach < tokens:
-            reach *= 2
-        return min(batch, self._most_sequences), min(reach, self._most_tokens)
-
-    def has(self, size: tuple[int, int]) -> bool:
-        """Whether a size has been captured."""
-        return size in self._graphs
-
-    def capture(self, size: tuple[int, int]) -> None:
-        """Capture a size; it is run once before, so the buffers must ask for nothing."""
-        self._run(*size)  # compiles kernels and readies libraries, which a capture cannot
+    def __call__(self, work: Callable[[], None]) -> Replayable:
+        """See `Capture`; running first compiles kernels and readies libraries."""
+        work()
         torch.cuda.synchronize()
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._memory):
-            self._run(*size)
+            work()
         self._memory = graph.pool()
-        self._graphs[size] = graph
+        found: Replayable = graph
+        return found
 
-    def replay(self, size: tuple[int, int]) -> None:
-        """Run a step of a captured size."""
-        self._graphs[size].replay()
+
+class StepGraphs:
+    """Captures a step the first time its room comes; later steps of that room replay it.
+
+    Args:
+        run: Runs a step of some room, over buffers that stay where they are.
+        capture: Makes what is run replayable; the buffers must ask for nothing then.
+    """
+
+    def __init__(self, run: Callable[[StepRoom], None], capture: Capture) -> None:
+        self._run = run
+        self._capture = capture
+        self._graphs: dict[StepRoom, Replayable] = {}
+
+    def has(self, room: StepRoom) -> bool:
+        """Whether a room has been captured."""
+        return room in self._graphs
+
+    def capture(self, room: StepRoom) -> None:
+        """Capture a room."""
+        self._graphs[room] = self._capture(lambda: self._run(room))
+
+    def replay(self, room: StepRoom) -> None:
+        """Run a step of a captured room."""
+        self._graphs[room].replay()

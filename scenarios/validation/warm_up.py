@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CHUNKS = (1, 2, 4, 7, 12, 20, 50, 100, 160, 250, 400, 600, 900, 1300, 1800, 2600, 4000, 6000, 8000)
 BATCHES = (1, 2, 5, 12, 30, 70)
-CONTEXTS = (100, 700, 3000)
+CONTEXTS = (100, 700, 1500, 3000, 6000)
 ROOM_TOKENS = 4
 """That a sequence gains while its step is repeated."""
 

@@ -22,6 +22,8 @@ from tests.gpu.spoiling_backing import SpoilingBacking
 from traces.record import Trace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gpu_backend.decoder import Caches, Ragged
     from gpu_backend.kernels.interface import Kernels
     from sim.step import StepPlan
@@ -67,6 +69,13 @@ class Watch:
         return duration_ns
 
 
+class Rerun:
+    """Work that is run again where a device would replay it."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self.replay = work
+
+
 def trace() -> Trace:
     prompts, outputs = (np.array(column, dtype=np.int64) for column in (PROMPTS, OUTPUTS))
     return Trace("burst", prompts, outputs, np.zeros(NUM_REQUESTS, np.int64))
@@ -94,7 +103,9 @@ def run(
     manager = AvmpManager(spec, backing, options)
     decoder = Watched(oracle.shape, oracle.weights, kernels(device))
     decoder.last = torch.zeros(16, oracle.shape.vocab_size, device=device)
-    executor = DeviceExecutor(decoder, manager, backing, Limits(16, most, 64))
+    limits, pads = Limits(16, most, 64), granularity is Granularity.LAYER  # on the host, half do
+    capture = Rerun if device == "cpu" and pads else None
+    executor = DeviceExecutor(decoder, manager, backing, limits, capture)
     watch = Watch(executor, decoder)
     scheduler = FcfsScheduler(FcfsOptions(max_seqs=8, max_batched_tokens=24))
     engine = Engine(trace(), Wiring(manager, scheduler, watch))
