@@ -13,6 +13,7 @@ from scenarios.compare.occupancy import occupancy_error, simulated_occupancy
 from scenarios.compare.requests import errors_pct
 from scenarios.compare.side import simulated_side
 from scenarios.errors import UserError
+from scenarios.validation.aside import aside_json
 from sim.metric import measure
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class Row:
             "physical_bytes": self.measured.physical_bytes,
             **_errors(self),
             "steps": _steps_json(self.measured.steps),
+            **aside_json(self.measured.steps),
             "measured": _summary(self, self.measured.log),
             "predicted": _summary(self, self.predicted),
             "verified_pages": self.guarded.verified_pages,

@@ -7,7 +7,7 @@ import gzip
 import json
 from typing import TYPE_CHECKING
 
-from scenarios.validation.steps import RecordedStep
+from scenarios.validation.steps import RecordedStep, StepAside
 from sim.step import StepWork
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 RESULT = "validate.json"
 TIMES = ("measured_ns", "predicted_ns")
+ASIDE = tuple(StepAside.__slots__)
 
 
 def keep(result: ValidationResult, steps: Sequence[RecordedStep], folder: Path) -> None:
@@ -25,10 +26,11 @@ def keep(result: ValidationResult, steps: Sequence[RecordedStep], folder: Path) 
     (folder / RESULT).write_text(json.dumps(result.to_json(), indent=1) + "\n", encoding="utf-8")
     with gzip.open(steps_file(folder, len(result.rows)), "wt", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow((*TIMES, *StepWork.__slots__))
+        table.writerow((*TIMES, *StepWork.__slots__, *ASIDE))
         for step in steps:
             work = (getattr(step.work, name) for name in StepWork.__slots__)
-            table.writerow((step.measured_ns, step.predicted_ns, *work))
+            aside = (getattr(step.aside, name) for name in ASIDE)
+            table.writerow((step.measured_ns, step.predicted_ns, *work, *aside))
 
 
 def read_steps(folder: Path, row: int) -> list[RecordedStep]:
@@ -45,4 +47,5 @@ def steps_file(folder: Path, row: int) -> Path:
 def _step(line: dict[str, str]) -> RecordedStep:
     work = StepWork(**{name: int(line[name]) for name in StepWork.__slots__})
     measured_ns, predicted_ns = (int(line[name]) for name in TIMES)
-    return RecordedStep(work, measured_ns, predicted_ns)
+    aside = StepAside(**{name: int(line[name]) for name in ASIDE if name in line})
+    return RecordedStep(work, measured_ns, predicted_ns, aside)

@@ -10,6 +10,7 @@ from allocator.backing import HostBacking
 from allocator.pooled import PooledManager
 from scenarios.errors import UserError
 from scenarios.validation.decisions import Decisions, HandleDigest
+from scenarios.validation.host_time import HostTime
 from scenarios.validation.steps import (
     GuardedExecutor,
     LiveHandles,
@@ -80,8 +81,9 @@ def run_on_device(case: Case, rig: Rig) -> MeasuredRun:
     with rig.backing(case.backing, machine.budget_bytes, machine.granule_bytes) as backing:
         manager, digest = laid_out(case, backing), HandleDigest()
         manager.paging[0].report_to(digest)
-        executor = rig.executor(manager, backing, limits_of(case))
-        steps = RecordingExecutor(executor, machine.executor())
+        executor, host = rig.executor(manager, backing, limits_of(case)), HostTime()
+        host.watch(manager)
+        steps = RecordingExecutor(executor, machine.executor(), host)
         log = _log(case, manager, steps)
         manager.check_integrity()  # all calls have been made by now
         decisions = Decisions.of(digest, backing.counters(), log)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from scenarios.validation.host_time import HostTime
 from sim.step import StepWork
 
 if TYPE_CHECKING:
@@ -18,6 +19,25 @@ OBSERVED_STEPS = 8
 
 
 @dataclass(frozen=True, slots=True)
+class StepAside:
+    """What a step had the host do besides starting it.
+
+    Attributes:
+        allocator_ns: In calls of the allocator since the step before.
+        host_ns: All that passed since the end of the step before, but for the step itself.
+        remaps: Mappings made and taken away before the step, for it.
+        remaps_beside: Those made and taken away while it ran.
+        copies: Batched copies of pages before the step.
+    """
+
+    allocator_ns: int = 0
+    host_ns: int = 0
+    remaps: int = 0
+    remaps_beside: int = 0
+    copies: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class RecordedStep:
     """A step as a device ran it, and as it was predicted.
 
@@ -25,11 +45,13 @@ class RecordedStep:
         work: What was computed.
         measured_ns: What it took.
         predicted_ns: What the prices say.
+        aside: What else it had the host do; nothing where nobody looked.
     """
 
     work: StepWork
     measured_ns: int
     predicted_ns: int
+    aside: StepAside = StepAside()
 
 
 @dataclass(slots=True)
@@ -39,18 +61,30 @@ class RecordingExecutor:
     Attributes:
         runs: Runs the steps.
         prices: Predicts them.
+        host: Knows what the host's time went to.
         steps: What was run, in order.
     """
 
     runs: StepExecutor
     prices: StepExecutor
+    host: HostTime = field(default_factory=HostTime)
     steps: list[RecordedStep] = field(default_factory=list)
 
     def execute(self, plan: StepPlan) -> int:
         """See `sim.step.StepExecutor`."""
+        self.host.pause()
         work, predicted_ns = StepWork.of(plan), self.prices.execute(plan)
+        self.host.go_on()
         measured_ns = self.runs.execute(plan)
-        self.steps.append(RecordedStep(work, measured_ns, predicted_ns))
+        allocator_ns, host_ns = self.host.take(measured_ns)
+        aside = StepAside(
+            allocator_ns=allocator_ns,
+            host_ns=host_ns,
+            remaps=plan.maps + plan.unmaps,
+            remaps_beside=plan.maps_beside + plan.unmaps_beside,
+            copies=plan.copies,
+        )
+        self.steps.append(RecordedStep(work, measured_ns, predicted_ns, aside))
         return measured_ns
 
 

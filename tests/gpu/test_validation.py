@@ -83,6 +83,11 @@ def test_a_device_decides_what_the_simulator_decides(allocator: str, backing: st
     if allocator.startswith("avmp"):
         assert decisions["migrations"] > 0
         assert found["physical_bytes"] == BUDGET * (2 if backing == "torch" else 1)
+    assert found["host"]["allocator_pct"] > 0
+    assert 0 < found["host"]["allocator_p50_us"] < found["host"]["all_p50_us"]
+    waits = [step.aside.remaps > 0 for step in row.measured.steps]
+    assert found["remapping"]["steps_that_wait"] >= sum(waits)
+    assert any(waits) == allocator.startswith("avmp")
     # Every step takes a quarter longer than predicted, up to rounding to nanoseconds.
     assert found["steps"]["all"]["total_error_pct"] == pytest.approx(-20, abs=0.1)
     assert found["steps"]["all"]["p50_error_pct"] == pytest.approx(-20, abs=0.1)
