@@ -10,7 +10,15 @@ import torch
 from allocator.spec import PAGE_ALIGNMENT_BYTES, align_up, ceil_div
 from gpu_backend.decoder import Caches, Ragged
 from gpu_backend.decoder_shape import BlockKind
-from gpu_backend.kernels.views import KvLayer, Pages, Segments, StateLayer
+from gpu_backend.kernels.views import (
+    CONTIGUOUS,
+    HANDLE,
+    PAGE,
+    KvLayer,
+    Pages,
+    Segments,
+    StateLayer,
+)
 
 if TYPE_CHECKING:
     from gpu_backend.decoder_shape import DecoderShape
@@ -23,35 +31,64 @@ INDEX_MASK = (1 << 26) - 1
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Sequences that decode, each with so many tokens, the new one included."""
+    """Sequences that decode.
 
-    sequences: int
-    tokens: int
+    Attributes:
+        lengths: Tokens of each, the new one included.
+    """
+
+    lengths: tuple[int, ...]
+
+    @classmethod
+    def alike(cls, sequences: int, tokens: int) -> Load:
+        """So many sequences of so many tokens."""
+        return cls((tokens,) * sequences)
+
+    @property
+    def sequences(self) -> int:
+        """How many there are."""
+        return len(self.lengths)
+
+    @property
+    def reach(self) -> int:
+        """Tokens of the longest."""
+        return max(self.lengths)
 
 
 class RandomCaches:
-    """Caches of a load, a page a layer; the same pages serve every step."""
+    """Caches of a load, a page a layer; the same pages serve every step.
 
-    def __init__(self, shape: DecoderShape, load: Load, device: str, seed: int = 0) -> None:
+    Args:
+        shape: Of the decoder.
+        load: Who decodes.
+        device: Where.
+        naming: How pages are found: see `gpu_backend.kernels.views.HANDLE`.
+    """
+
+    def __init__(self, shape: DecoderShape, load: Load, device: str, naming: str = HANDLE) -> None:
         self._shape = shape
         self._load = load
         self._device = device
-        self._generator = torch.Generator(device).manual_seed(seed)
+        self._naming = naming
+        self._generator = torch.Generator(device).manual_seed(0)
 
     def caches(self) -> Caches:
         """All layers' caches."""
         kv, state = self._shape.attention.kv, self._shape.state
         layers = self._shape.count(BlockKind.ATTENTION)
-        blocks = ceil_div(self._load.tokens, kv.page_tokens)
+        blocks = ceil_div(self._load.reach, kv.page_tokens)
         page_bytes = align_up(kv.page_tokens * kv.token_bytes, PAGE_ALIGNMENT_BYTES)
-        pages, handles = self._pages(page_bytes, kv.dtype, (self._load.sequences, layers, blocks))
-        of_kv = [KvLayer(pages, handles[:, i], 0, kv) for i in range(layers)]
+        table = (self._load.sequences, layers, blocks)
+        pages, names = self._pages(page_bytes, kv.dtype, table, self._naming)
+        of_kv = [KvLayer(pages, names[:, i], 0, kv) for i in range(layers)]
         if state is None:
             return Caches(of_kv, [])
         layers = self._shape.count(BlockKind.STATE)
         page_bytes = align_up(state.size_bytes, PAGE_ALIGNMENT_BYTES)
-        pages, handles = self._pages(page_bytes, state.dtype, (self._load.sequences, layers))
-        of_state = [StateLayer(pages, handles[:, i], 0, state) for i in range(layers)]
+        naming = HANDLE if self._naming == HANDLE else PAGE  # no state has pages in a row
+        of_all = (self._load.sequences, layers)
+        pages, names = self._pages(page_bytes, state.dtype, of_all, naming)
+        of_state = [StateLayer(pages, names[:, i], 0, state) for i in range(layers)]
         for layer in of_state[:1]:  # numbers of another type than that of the page's first part
             layer.inputs().normal_(generator=self._generator)
         return Caches(of_kv, of_state)
@@ -60,9 +97,9 @@ class RandomCaches:
         """A step in which every sequence decodes."""
         count = self._load.sequences
         every = torch.arange(count, dtype=torch.int32, device=self._device)
-        contexts = torch.full_like(every, self._load.tokens - 1)
+        contexts = torch.tensor(self._load.lengths, dtype=torch.int32, device=self._device) - 1
         ones = torch.ones_like(every)
-        segments = Segments(every, every, ones, contexts, 1, self._load.tokens)
+        segments = Segments(every, every, ones, contexts, 1, self._load.reach)
         high = self._shape.vocab_size
         tokens = torch.randint(
             high, (count,), dtype=torch.int32, device=self._device, generator=self._generator
@@ -70,9 +107,9 @@ class RandomCaches:
         return Ragged(tokens, segments, None, every)
 
     def _pages(
-        self, page_bytes: int, dtype: torch.dtype, table: tuple[int, ...]
+        self, page_bytes: int, dtype: torch.dtype, table: tuple[int, ...], naming: str
     ) -> tuple[Pages, torch.Tensor]:
-        """Pages of random numbers, and a table of handles with a page each."""
+        """Pages of random numbers, and a table that names one each; in a row only if they must."""
         count = torch.Size(table).numel()
         numbers = torch.empty(
             count * page_bytes // dtype.itemsize, dtype=dtype, device=self._device
@@ -81,9 +118,15 @@ class RandomCaches:
         page_of, entries = (
             torch.randperm(count, device=self._device, generator=self._generator) for _ in range(2)
         )
-        handles = (entries | GENERATION).to(torch.int32).view(table)
-        slab = numbers.view(torch.uint8)
-        return Pages(slab, page_bytes, page_of.to(torch.int32), INDEX_MASK), handles
+        names = {
+            HANDLE: entries | GENERATION,
+            PAGE: page_of[entries],
+            CONTIGUOUS: torch.arange(count, device=self._device),
+        }[naming]
+        pages = Pages(
+            numbers.view(torch.uint8), page_bytes, page_of.to(torch.int32), INDEX_MASK, naming
+        )
+        return pages, names.to(torch.int32).view(table)
 
 
 def floor_bytes(shape: DecoderShape, weights_bytes: int, load: Load) -> int:
@@ -92,7 +135,7 @@ def floor_bytes(shape: DecoderShape, weights_bytes: int, load: Load) -> int:
     Activations and logits are left out: a perfect kernel would keep them in caches.
     """
     kv = shape.count(BlockKind.ATTENTION) * shape.attention.kv.token_bytes
-    moved = weights_bytes + load.sequences * (load.tokens + 1) * kv
+    moved = weights_bytes + (sum(load.lengths) + load.sequences) * kv
     if shape.state is not None:
         states = shape.count(BlockKind.STATE) * shape.state.size_bytes
         moved += 2 * load.sequences * states

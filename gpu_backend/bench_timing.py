@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 COPY_BYTES = 4 << 30
 WARM_UPS = 5
@@ -21,6 +21,12 @@ class Times:
     median_us: float
     low_us: float
     high_us: float
+
+    @classmethod
+    def of(cls, microseconds: Sequence[float]) -> Times:
+        """Fold the times of some runs."""
+        ranked, tenth = sorted(microseconds), len(microseconds) // 10
+        return cls(ranked[len(ranked) // 2], ranked[tenth], ranked[-1 - tenth])
 
 
 def captured(work: Callable[[], None]) -> torch.cuda.CUDAGraph:
@@ -35,19 +41,26 @@ def captured(work: Callable[[], None]) -> torch.cuda.CUDAGraph:
 
 def time_of(work: Callable[[], None], repeats: int = 20) -> Times:
     """Time of work, between events, one run at a time."""
-    for _ in range(WARM_UPS):
+    (found,) = times_in_turn([work], repeats)
+    return Times.of(found)
+
+
+def times_in_turn(works: Sequence[Callable[[], None]], repeats: int) -> list[list[float]]:
+    """Microseconds of every run of works that take turns: a clock that drifts drifts for all."""
+    for work in [*works] * WARM_UPS:
         work()
     events = [
-        (torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True))
-        for _ in range(repeats)
+        [[torch.cuda.Event(enable_timing=True) for _ in range(2)] for _ in range(repeats)]
+        for _ in works
     ]
-    for first, last in events:
-        first.record()
-        work()
-        last.record()
+    for turn in range(repeats):
+        for work, pairs in zip(works, events, strict=True):
+            first, last = pairs[turn]
+            first.record()
+            work()
+            last.record()
     torch.cuda.synchronize()
-    times = sorted(first.elapsed_time(last) * 1e3 for first, last in events)
-    return Times(times[repeats // 2], times[repeats // 10], times[-1 - repeats // 10])
+    return [[first.elapsed_time(last) * 1e3 for first, last in pairs] for pairs in events]
 
 
 def copy_bytes_per_s() -> float:

@@ -53,7 +53,7 @@ class Decoder:
     def __init__(self, shape: DecoderShape, weights: DecoderWeights, kernels: Kernels) -> None:
         self.shape = shape
         self.weights = weights
-        self._kernels = kernels
+        self.kernels = kernels
         self._rotary = Rotary(0, weights.norm.float(), weights.norm.float())
 
     def reach(self, max_tokens: int) -> None:
@@ -62,7 +62,7 @@ class Decoder:
 
     def logits(self, ragged: Ragged, caches: Caches) -> torch.Tensor:
         """Run a step; returns scores of each wanted token's successor, shape (wanted, vocab)."""
-        weights, norm, eps = self.weights, self._kernels.norm, self.shape.norm_eps
+        weights, norm, eps = self.weights, self.kernels.norm, self.shape.norm_eps
         kv, state = iter(caches.kv), iter(caches.state)
         x = functional.embedding(ragged.tokens, weights.embedding)
         added = None
@@ -82,7 +82,7 @@ class Decoder:
     ) -> torch.Tensor:
         qkv = functional.linear(x, weights.qkv).unflatten(1, (-1, layer.shape.head_dim))
         out = x.new_empty(x.shape[0], weights.out.shape[1])
-        kernels = self._kernels
+        kernels = self.kernels
         for segments, attend in _parts(ragged, kernels.attend, kernels.attend_chunks):
             kernels.store_kv(qkv, layer, segments, self._rotary)
             attend(qkv, layer, segments, out)
@@ -91,7 +91,7 @@ class Decoder:
     def _state(
         self, x: torch.Tensor, weights: StateWeights, layer: StateLayer, ragged: Ragged
     ) -> torch.Tensor:
-        shape, kernels = layer.shape, self._kernels
+        shape, kernels = layer.shape, self.kernels
         sizes = (shape.inner_size, shape.channels, shape.heads)
         gate, wide, dt = functional.linear(x, weights.into).split(sizes, dim=1)
         conv = ConvInputs(wide, weights.conv, weights.conv_bias)
@@ -107,7 +107,7 @@ class Decoder:
     def _mlp(self, x: torch.Tensor, weights: MlpWeights) -> torch.Tensor:
         wide = functional.linear(x, weights.up)
         gated = self.shape.mlp.gated
-        active = self._kernels.gated_silu(wide) if gated else self._kernels.squared_relu(wide)
+        active = self.kernels.gated_silu(wide) if gated else self.kernels.squared_relu(wide)
         return functional.linear(active, weights.down)
 
 

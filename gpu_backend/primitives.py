@@ -97,7 +97,7 @@ def migration_rows(driver: CudaDriver, trials: int) -> list[Row]:
         target = torch.empty_like(source)
         copied = device_timing(lambda a=source, b=target: b.copy_(a), driver.device, trials)  # type: ignore[misc]
         with VmmBacking(2 * size_bytes, driver) as backing:
-            remapped = host_timing(_Migration(backing, size_bytes, unit).run, trials)
+            remapped = host_timing(CapacityMove(backing, size_bytes, unit).run, trials)
         rows.append(
             {
                 "size_mib": size_mib,
@@ -109,7 +109,7 @@ def migration_rows(driver: CudaDriver, trials: int) -> list[Row]:
     return rows
 
 
-class _Migration:
+class CapacityMove:
     """Takes units from the end of one slab and maps them at the end of another."""
 
     def __init__(self, backing: VmmBacking, size_bytes: int, unit_bytes: int) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import torch
 
 from allocator.spec import PAGE_ALIGNMENT_BYTES
 
-if TYPE_CHECKING:
-    import torch
+HANDLE, PAGE, CONTIGUOUS = "handle", "page", "contiguous"
+"""What tables of sequences hold: handles; to compare with, pages, or the first of pages in a row.
+The last is for tables of blocks only."""
 
 
 def item_bytes(dtype: torch.dtype) -> int:
@@ -26,12 +28,14 @@ class Pages:
         page_bytes: Bytes of one page.
         page_of: int32, shape (entries,): the page that an entry of the page table names.
         index_mask: Leaves the entry of a handle.
+        naming: What the tables of sequences hold; handles, unless their cost is measured.
     """
 
     slab: torch.Tensor
     page_bytes: int
     page_of: torch.Tensor
     index_mask: int
+    naming: str = HANDLE
 
     def alignment(self, offset_bytes: int, itemsize: int) -> int:
         """Elements on a multiple of which a part at an offset starts in every page: a vector's."""
@@ -39,7 +43,12 @@ class Pages:
 
     def of(self, handles: torch.Tensor) -> torch.Tensor:
         """Pages that handles (int32, any shape) name; int32, same shape."""
-        return self.page_of[handles & self.index_mask]
+        if self.naming == HANDLE:
+            return self.page_of[handles & self.index_mask]
+        if self.naming == CONTIGUOUS:
+            behind = torch.arange(handles.shape[-1], dtype=torch.int32, device=handles.device)
+            return handles[..., :1] + behind
+        return handles
 
     def cut(self, dtype: torch.dtype, offset_bytes: int, shape: tuple[int, ...]) -> torch.Tensor:
         """What every page has at an offset, as a view; shape (pages, *shape)."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scenarios.machine import GIB, MachineOptions
+from scenarios.profile import load_profile
 from scenarios.trace_input import TraceInput
 from scenarios.validation.comparison import Row
 from scenarios.validation.kept import RESULT, read_steps
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 def again(kept: dict[str, Any], steps: list[RecordedStep], profile: str, trace: Trace) -> Row:
     options = ValidateOptions(
-        "nemotron-h-8b",
+        load_profile(profile).model,
         profile,
         (kept["allocator"],),
         machine=MachineOptions(memory_gib=kept["budget_bytes"] / GIB),

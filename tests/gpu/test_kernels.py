@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gpu_backend.kernels.reference import TorchKernels
-from gpu_backend.kernels.views import KvShape, StateShape
+from gpu_backend.kernels.views import CONTIGUOUS, PAGE, KvShape, StateShape
 from gpu_backend.page_ops import Pattern, TorchPageOps
 from tests.gpu.paged_caches import Case, copy_of, error
 
@@ -69,6 +69,29 @@ def test_decode_attention_is_that_of_float64(
     shape: KvShape, segments: tuple[tuple[int, int], ...], device: str
 ) -> None:
     check_attention(Case(segments, shape.dtype, device), shape, lambda k: k.attend)
+
+
+@pytest.mark.parametrize("shape", [*list(KV.values())[:2], KvShape(128, 4, 16, torch.float32)])
+@pytest.mark.parametrize("naming", [PAGE, CONTIGUOUS])
+def test_pages_are_found_without_handles_where_that_is_measured(
+    naming: str, shape: KvShape, device: str
+) -> None:
+    case = Case(ONE_TOKEN, shape.dtype, device)
+    layer = case.kv(shape)
+    if naming == PAGE:
+        names = layer.pages.of(layer.handles)
+    else:
+        names = torch.arange(layer.handles.numel(), dtype=torch.int32, device=device)
+        names = names.view(layer.handles.shape)
+        layer.view().nan_to_num_(0.5)  # other pages than those by handle: nothing is spoilt there
+    named = replace(layer, pages=replace(layer.pages, naming=naming), handles=names)
+    qkv = case.random(case.num_tokens, (GROUPS + 2) * shape.kv_heads, shape.head_dim)
+    fast = torch.full_like(qkv[:, : GROUPS * shape.kv_heads].flatten(1), torch.nan)
+    exact = fast.double()
+    ours, reference = kernels()
+    ours.attend(qkv, named, case.runs(), fast)
+    reference.attend(qkv, named, case.runs(), exact)
+    assert error(fast, exact) < TOLERANCE[shape.dtype]
 
 
 @pytest.mark.parametrize("shape", KV.values(), ids=KV)

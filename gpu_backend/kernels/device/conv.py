@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import triton
 import triton.language as tl
 
+from gpu_backend.kernels.device.naming import page_named
+
 if TYPE_CHECKING:
     import torch
 
@@ -46,7 +48,7 @@ def _convolve(
     starts_ptr, lengths_ptr, contexts_ptr, x_stride, handles_stride, page_stride, offset,
     index_mask,
     CHANNELS: tl.constexpr, WIDTH: tl.constexpr, TILE_T: tl.constexpr, TILE_C: tl.constexpr,
-    ALIGNED: tl.constexpr,
+    ALIGNED: tl.constexpr, NAMING: tl.constexpr,
 ):  # fmt: skip
     block, part, segment = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     length = tl.load(lengths_ptr + segment)
@@ -54,8 +56,7 @@ def _convolve(
         return
     context = tl.load(contexts_ptr + segment)
     row = tl.load(rows_ptr + segment).to(tl.int64)
-    handle = tl.load(handles_ptr + row * handles_stride)
-    page = tl.load(page_of_ptr + (handle & index_mask)).to(tl.int64)
+    page = page_named(handles_ptr + row * handles_stride, 0, page_of_ptr, index_mask, NAMING)
     kept_at = slab_ptr + tl.multiple_of(page * page_stride + offset, ALIGNED)
     start = tl.load(starts_ptr + segment).to(tl.int64)
     x_at = x_ptr + start * x_stride
@@ -95,14 +96,13 @@ def _convolve_one(
     starts_ptr, lengths_ptr, contexts_ptr, x_stride, handles_stride, page_stride, offset,
     index_mask,
     CHANNELS: tl.constexpr, WIDTH: tl.constexpr, TAPS: tl.constexpr, TILE_C: tl.constexpr,
-    ALIGNED: tl.constexpr,
+    ALIGNED: tl.constexpr, NAMING: tl.constexpr,
 ):  # fmt: skip
     part, segment = tl.program_id(0), tl.program_id(1)
     if tl.load(lengths_ptr + segment) == 0:
         return
     row = tl.load(rows_ptr + segment).to(tl.int64)
-    handle = tl.load(handles_ptr + row * handles_stride)
-    page = tl.load(page_of_ptr + (handle & index_mask)).to(tl.int64)
+    page = page_named(handles_ptr + row * handles_stride, 0, page_of_ptr, index_mask, NAMING)
     kept_at = slab_ptr + tl.multiple_of(page * page_stride + offset, ALIGNED)
     start = tl.load(starts_ptr + segment).to(tl.int64)
     taps, channels = tl.arange(0, TAPS), part * TILE_C + tl.arange(0, TILE_C)
@@ -138,6 +138,7 @@ def convolve(inputs: ConvInputs, layer: StateLayer, segments: Segments, out: tor
         "CHANNELS": shape.channels,
         "WIDTH": shape.conv_width,
         "ALIGNED": pages.alignment(layer.conv_offset_bytes, itemsize),
+        "NAMING": pages.naming,
     }
     if segments.max_length == 1:
         taps, tile_c = triton.next_power_of_2(shape.conv_width), TILE_CHANNELS

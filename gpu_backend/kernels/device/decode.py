@@ -1,9 +1,9 @@
 """Attention of one new token a sequence over its pages, split along the sequence.
 
 A program takes some pages of one sequence, all heads at once: the keys of a page are one
-contiguous tile (kv_heads x page_tokens, head_dim), met by all queries in one matrix product of
-which the blocks where query and key belong to different heads are masked out. Tensor cores have
-that arithmetic to spare, while a handle is then looked up once for all bytes of its page.
+contiguous tile (kv_heads x page_tokens, head_dim), or several, each met by all queries in one
+matrix product of which the blocks where query and key belong to different heads are masked out.
+Tensor cores have that arithmetic to spare, while a handle is then looked up once for a whole tile.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ import torch
 import triton
 import triton.language as tl
 
+from gpu_backend.kernels.device.naming import page_named
+
 if TYPE_CHECKING:
     from gpu_backend.kernels.views import KvLayer, Segments
-
-HANDLE, PAGE, CONTIGUOUS = "handle", "page", "contiguous"
-"""What the table of a sequence holds: handles, pages, or its first page (for comparison)."""
 
 PROGRAMS_WANTED = 512
 """Two rounds of two programs on each of some 132 multiprocessors."""
@@ -34,22 +33,9 @@ class Launch:
     tile_rows: int = 128
     num_warps: int = 4
     num_stages: int = 4
-    naming: str = HANDLE
 
 
 DEFAULT_LAUNCH = Launch()
-
-
-@triton.jit
-def _page(table, page_of, index_mask, number, NAMING: tl.constexpr):
-    """The page that holds a block of tokens."""
-    if NAMING == "contiguous":
-        page = tl.load(table) + number
-    else:
-        page = tl.load(table + number)
-        if NAMING == "handle":
-            page = tl.load(page_of + (page & index_mask))
-    return page.to(tl.int64)
 
 
 @triton.jit
@@ -73,27 +59,25 @@ def _fold(scores, values, state_max, state_sum, acc, PRECISION: tl.constexpr):
 
 
 @triton.jit
-def _fold_page(
-    page_at, num_held, query, scale, state_max, state_sum, acc,
+def _fold_tile(
+    page_at, tile, num_held, query, scale, state_max, state_sum, acc,
     QUERY_HEADS: tl.constexpr, QUERY_PAD: tl.constexpr, KV_HEADS: tl.constexpr,
     TOKENS: tl.constexpr, DIM: tl.constexpr, TILE: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """Fold a page in; what it has behind its last token was left by somebody else."""
+    """Fold a tile of a page in; what lies behind the last token was left by somebody else."""
     heads, dims = tl.arange(0, QUERY_PAD), tl.arange(0, DIM)
     ROWS: tl.constexpr = KV_HEADS * TOKENS
-    for tile in tl.static_range(0, ROWS, TILE):
-        rows = tile + tl.arange(0, TILE)
-        exists = (rows < ROWS) & (rows % TOKENS < num_held)
-        at = page_at + rows[:, None] * DIM + dims[None, :]
-        keys = tl.load(at, mask=exists[:, None], other=0.0)
-        values = tl.load(at + ROWS * DIM, mask=exists[:, None], other=0.0)
-        own = heads[:, None] // (QUERY_HEADS // KV_HEADS) == rows[None, :] // TOKENS
-        scores = _scores(query, keys, own & exists[None, :], scale, PRECISION)
-        state_max, state_sum, acc = _fold(scores, values, state_max, state_sum, acc, PRECISION)
-    return state_max, state_sum, acc
+    rows = tile * TILE + tl.arange(0, TILE)
+    exists = (rows < ROWS) & (rows % TOKENS < num_held)
+    at = page_at + rows[:, None] * DIM + dims[None, :]
+    keys = tl.load(at, mask=exists[:, None], other=0.0)
+    values = tl.load(at + ROWS * DIM, mask=exists[:, None], other=0.0)
+    own = heads[:, None] // (QUERY_HEADS // KV_HEADS) == rows[None, :] // TOKENS
+    scores = _scores(query, keys, own & exists[None, :], scale, PRECISION)
+    return _fold(scores, values, state_max, state_sum, acc, PRECISION)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["pages_per_split"])
 def _attend_split(
     query_ptr, out_ptr, sums_ptr, slab_ptr, handles_ptr, page_of_ptr, rows_ptr, starts_ptr,
     lengths_ptr, contexts_ptr, query_stride, handles_stride, page_stride, offset, index_mask,
@@ -119,11 +103,13 @@ def _attend_split(
     state_max = tl.full([QUERY_PAD], float("-inf"), tl.float32)
     state_sum = tl.zeros([QUERY_PAD], tl.float32)
     acc = tl.zeros([QUERY_PAD, DIM], tl.float32)
-    for number in range(first, last):
-        page = _page(table, page_of_ptr, index_mask, number, NAMING)
+    TILES: tl.constexpr = (KV_HEADS * TOKENS + TILE - 1) // TILE
+    for turn in range(first * TILES, last * TILES):
+        number, tile = turn // TILES, turn % TILES
+        page = page_named(table, number, page_of_ptr, index_mask, NAMING)
         page_at = slab_ptr + tl.multiple_of(page * page_stride + offset, ALIGNED)
-        state_max, state_sum, acc = _fold_page(
-            page_at, num_tokens - number * TOKENS, query, scale, state_max, state_sum, acc,
+        state_max, state_sum, acc = _fold_tile(
+            page_at, tile, num_tokens - number * TOKENS, query, scale, state_max, state_sum, acc,
             QUERY_HEADS, QUERY_PAD, KV_HEADS, TOKENS, DIM, TILE, PRECISION,
         )  # fmt: skip
     if WHOLE:
@@ -137,7 +123,7 @@ def _attend_split(
     tl.store(out_at, result, mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["pages_per_split", "splits"])
 def _combine(
     out_ptr, parts_ptr, sums_ptr, starts_ptr, lengths_ptr, contexts_ptr, pages_per_split, splits,
     QUERY_HEADS: tl.constexpr, TOKENS: tl.constexpr, DIM: tl.constexpr, SPLITS_PAD: tl.constexpr,
@@ -194,7 +180,7 @@ def attend(
         QUERY_HEADS=query_heads, QUERY_PAD=max(16, triton.next_power_of_2(query_heads)),
         KV_HEADS=shape.kv_heads, TOKENS=shape.page_tokens, DIM=shape.head_dim,
         TILE=max(16, min(launch.tile_rows, rows)),
-        NAMING=launch.naming, WHOLE=splits == 1,
+        NAMING=pages.naming, WHOLE=splits == 1,
         ALIGNED=pages.alignment(layer.offset_bytes, shape.dtype.itemsize),
         PRECISION="ieee" if shape.dtype is torch.float32 else "tf32",
         num_warps=launch.num_warps, num_stages=launch.num_stages,

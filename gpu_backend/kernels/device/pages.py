@@ -57,7 +57,7 @@ def _differ(
         tl.store(found_ptr + page, 1)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["count"])
 def _scatter(target_ptr, places_ptr, values_ptr, count, TILE: tl.constexpr):
     at = tl.program_id(0) * TILE + tl.arange(0, TILE)
     inside = at < count

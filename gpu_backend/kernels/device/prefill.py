@@ -13,6 +13,7 @@ import triton
 import triton.language as tl
 
 from gpu_backend.kernels.device.decode import _fold, _scores
+from gpu_backend.kernels.device.naming import pages_named
 
 if TYPE_CHECKING:
     from gpu_backend.kernels.views import KvLayer, Segments
@@ -27,7 +28,7 @@ def _attend_chunk(
     contexts_ptr, qkv_stride, handles_stride, page_stride, offset, index_mask, scale,
     QUERY_HEADS: tl.constexpr, KV_HEADS: tl.constexpr, GROUP_PAD: tl.constexpr,
     TOKENS: tl.constexpr, DIM: tl.constexpr, TILE_Q: tl.constexpr, TILE_KV: tl.constexpr,
-    ALIGNED: tl.constexpr, PRECISION: tl.constexpr,
+    ALIGNED: tl.constexpr, PRECISION: tl.constexpr, NAMING: tl.constexpr,
 ):  # fmt: skip
     block, head, segment = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     length = tl.load(lengths_ptr + segment)
@@ -51,8 +52,7 @@ def _attend_chunk(
     for first in range(0, end, TILE_KV):
         held = first + tl.arange(0, TILE_KV)
         exists = held < end
-        handles = tl.load(table + held // TOKENS, mask=exists, other=0)
-        page = tl.load(page_of_ptr + (handles & index_mask)).to(tl.int64)
+        page = pages_named(table, held // TOKENS, exists, page_of_ptr, index_mask, NAMING)
         within = offset + (head * TOKENS + held % TOKENS) * DIM
         keys_at = slab_ptr + tl.multiple_of(page * page_stride + within, ALIGNED)
         keys_at = keys_at[:, None] + dims[None, :]
@@ -82,5 +82,5 @@ def attend_chunks(qkv: torch.Tensor, layer: KvLayer, segments: Segments, out: to
         TOKENS=shape.page_tokens, DIM=shape.head_dim, TILE_Q=tile_q, TILE_KV=TILE_TOKENS,
         ALIGNED=pages.alignment(layer.offset_bytes, shape.dtype.itemsize),
         PRECISION="ieee" if shape.dtype is torch.float32 else "tf32",
-        num_warps=8, num_stages=3,
+        NAMING=pages.naming, num_warps=8, num_stages=3,
     )  # fmt: skip

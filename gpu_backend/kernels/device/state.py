@@ -10,6 +10,8 @@ import torch
 import triton
 import triton.language as tl
 
+from gpu_backend.kernels.device.naming import page_named
+
 if TYPE_CHECKING:
     from gpu_backend.kernels.interface import SsmInputs
     from gpu_backend.kernels.views import Segments, StateLayer
@@ -51,11 +53,11 @@ def _softplus(x):
 @triton.jit
 def _state_at(
     slab_ptr, handles_ptr, page_of_ptr, row, handles_stride, page_stride, offset, index_mask,
-    ALIGNED: tl.constexpr,
+    ALIGNED: tl.constexpr, NAMING: tl.constexpr,
 ):  # fmt: skip
     """Where the state of a sequence starts."""
-    handle = tl.load(handles_ptr + row.to(tl.int64) * handles_stride)
-    page = tl.load(page_of_ptr + (handle & index_mask)).to(tl.int64)
+    table = handles_ptr + row.to(tl.int64) * handles_stride
+    page = page_named(table, 0, page_of_ptr, index_mask, NAMING)
     return slab_ptr + tl.multiple_of(page * page_stride + offset, ALIGNED)
 
 
@@ -73,6 +75,7 @@ def _update_state(
     offset, index_mask,
     HEADS: tl.constexpr, DIM: tl.constexpr, STATE: tl.constexpr, GROUPS: tl.constexpr,
     TILE: tl.constexpr, TILES: tl.constexpr, STAGES: tl.constexpr, ALIGNED: tl.constexpr,
+    NAMING: tl.constexpr,
 ):  # fmt: skip
     part, segment = tl.program_id(0), tl.program_id(1)
     if tl.load(lengths_ptr + segment) == 0:
@@ -80,7 +83,7 @@ def _update_state(
     row, context = tl.load(rows_ptr + segment), tl.load(contexts_ptr + segment)
     state_at = _state_at(
         slab_ptr, handles_ptr, page_of_ptr, row, handles_stride, page_stride, offset, index_mask,
-        ALIGNED,
+        ALIGNED, NAMING,
     )  # fmt: skip
     start = tl.load(starts_ptr + segment).to(tl.int64)
     mixed_at = mixed_ptr + start * (HEADS * DIM + 2 * GROUPS * STATE)
@@ -128,6 +131,7 @@ def _scan(
     offset, index_mask,
     HEADS: tl.constexpr, DIM: tl.constexpr, STATE: tl.constexpr, GROUPS: tl.constexpr,
     PART: tl.constexpr, TILE: tl.constexpr, ALIGNED: tl.constexpr, PRECISION: tl.constexpr,
+    NAMING: tl.constexpr,
 ):  # fmt: skip
     part, head, segment = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     length = tl.load(lengths_ptr + segment)
@@ -136,7 +140,7 @@ def _scan(
     row = tl.load(rows_ptr + segment)
     state_at = _state_at(
         slab_ptr, handles_ptr, page_of_ptr, row, handles_stride, page_stride, offset, index_mask,
-        ALIGNED,
+        ALIGNED, NAMING,
     )  # fmt: skip
     dims, across = part * PART + tl.arange(0, PART), tl.arange(0, STATE)
     state_at += (head * DIM + dims[None, :]) * STATE + across[:, None]
@@ -178,7 +182,7 @@ def update_state(
         *_arguments(inputs, layer, segments, out),
         HEADS=shape.heads, DIM=shape.head_dim, STATE=shape.state_size, GROUPS=shape.groups,
         TILE=tile, TILES=tiles, STAGES=launch.num_stages, ALIGNED=_alignment(layer),
-        num_warps=launch.num_warps,
+        NAMING=layer.pages.naming, num_warps=launch.num_warps,
     )  # fmt: skip
 
 
@@ -190,7 +194,7 @@ def scan(inputs: SsmInputs, layer: StateLayer, segments: Segments, out: torch.Te
         HEADS=shape.heads, DIM=shape.head_dim, STATE=shape.state_size, GROUPS=shape.groups,
         PART=part, TILE=TILE_TOKENS, ALIGNED=_alignment(layer),
         PRECISION="ieee" if inputs.mixed.dtype is torch.float32 else "tf32",
-        num_warps=4, num_stages=2,
+        NAMING=layer.pages.naming, num_warps=4, num_stages=2,
     )  # fmt: skip
 
 

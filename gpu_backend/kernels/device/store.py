@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import triton
 import triton.language as tl
 
+from gpu_backend.kernels.device.naming import page_named
+
 if TYPE_CHECKING:
     import torch
 
@@ -30,15 +32,15 @@ def _store_kv(
     cos_ptr, sin_ptr, qkv_stride, handles_stride, page_stride, offset, index_mask,
     QUERY_HEADS: tl.constexpr, QUERY_PAD: tl.constexpr, KV_HEADS: tl.constexpr,
     KV_PAD: tl.constexpr, TOKENS: tl.constexpr, DIM: tl.constexpr, HALF: tl.constexpr,
-    HALF_PAD: tl.constexpr,
+    HALF_PAD: tl.constexpr, NAMING: tl.constexpr,
 ):  # fmt: skip
     segment, token = tl.program_id(0), tl.program_id(1)
     if token >= tl.load(lengths_ptr + segment):
         return
     position = tl.load(contexts_ptr + segment) + token
     row = tl.load(rows_ptr + segment).to(tl.int64)
-    handle = tl.load(handles_ptr + row * handles_stride + position // TOKENS)
-    page = tl.load(page_of_ptr + (handle & index_mask)).to(tl.int64)
+    table = handles_ptr + row * handles_stride
+    page = page_named(table, position // TOKENS, page_of_ptr, index_mask, NAMING)
     keys_to = slab_ptr + page * page_stride + offset + (position % TOKENS) * DIM
     values_to = keys_to + KV_HEADS * TOKENS * DIM
     flat = (tl.load(starts_ptr + segment) + token).to(tl.int64)
@@ -84,5 +86,5 @@ def store_kv(qkv: torch.Tensor, layer: KvLayer, segments: Segments, rotary: Rota
         QUERY_HEADS=query_heads, QUERY_PAD=triton.next_power_of_2(query_heads),
         KV_HEADS=shape.kv_heads, KV_PAD=triton.next_power_of_2(shape.kv_heads),
         TOKENS=shape.page_tokens, DIM=shape.head_dim, HALF=half,
-        HALF_PAD=triton.next_power_of_2(max(half, 1)), num_warps=4,
+        HALF_PAD=triton.next_power_of_2(max(half, 1)), NAMING=pages.naming, num_warps=4,
     )  # fmt: skip
