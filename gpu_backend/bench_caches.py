@@ -76,18 +76,19 @@ class RandomCaches:
         """All layers' caches."""
         kv, state = self._shape.attention.kv, self._shape.state
         layers = self._shape.count(BlockKind.ATTENTION)
-        blocks = ceil_div(self._load.reach, kv.page_tokens)
+        blocks = torch.tensor([ceil_div(n, kv.page_tokens) for n in self._load.lengths])
         page_bytes = align_up(kv.page_tokens * kv.token_bytes, PAGE_ALIGNMENT_BYTES)
-        table = (self._load.sequences, layers, blocks)
-        pages, names = self._pages(page_bytes, kv.dtype, table, self._naming)
+        held = torch.arange(int(blocks.max())) < blocks[:, None, None]
+        held = held.expand(-1, layers, -1).to(self._device)
+        pages, names = self._pages(page_bytes, kv.dtype, held, self._naming)
         of_kv = [KvLayer(pages, names[:, i], 0, kv) for i in range(layers)]
         if state is None:
             return Caches(of_kv, [])
         layers = self._shape.count(BlockKind.STATE)
         page_bytes = align_up(state.size_bytes, PAGE_ALIGNMENT_BYTES)
         naming = HANDLE if self._naming == HANDLE else PAGE  # no state has pages in a row
-        of_all = (self._load.sequences, layers)
-        pages, names = self._pages(page_bytes, state.dtype, of_all, naming)
+        held = torch.ones(self._load.sequences, layers, dtype=torch.bool, device=self._device)
+        pages, names = self._pages(page_bytes, state.dtype, held, naming)
         of_state = [StateLayer(pages, names[:, i], 0, state) for i in range(layers)]
         for layer in of_state[:1]:  # numbers of another type than that of the page's first part
             layer.inputs().normal_(generator=self._generator)
@@ -107,10 +108,13 @@ class RandomCaches:
         return Ragged(tokens, segments, None, every)
 
     def _pages(
-        self, page_bytes: int, dtype: torch.dtype, table: tuple[int, ...], naming: str
+        self, page_bytes: int, dtype: torch.dtype, held: torch.Tensor, naming: str
     ) -> tuple[Pages, torch.Tensor]:
-        """Pages of random numbers, and a table that names one each; in a row only if they must."""
-        count = torch.Size(table).numel()
+        """Pages of random numbers, and a table that names one where `held` says so.
+
+        They lie in a row only if they must.
+        """
+        count = int(held.sum())
         numbers = torch.empty(
             count * page_bytes // dtype.itemsize, dtype=dtype, device=self._device
         )
@@ -126,7 +130,9 @@ class RandomCaches:
         pages = Pages(
             numbers.view(torch.uint8), page_bytes, page_of.to(torch.int32), INDEX_MASK, naming
         )
-        return pages, names.to(torch.int32).view(table)
+        table = torch.zeros(held.shape, dtype=torch.int32, device=self._device)
+        table[held] = names.to(torch.int32)
+        return pages, table
 
 
 def floor_bytes(shape: DecoderShape, weights_bytes: int, load: Load) -> int:
