@@ -52,32 +52,38 @@ REPEATS = 30
 GIB = 1 << 30
 
 
+class Named:
+    """A decode step over caches whose pages are found in one way, and its attention alone."""
+
+    def __init__(self, decoder: Decoder, load: Load, naming: str) -> None:
+        made = RandomCaches(decoder.shape, load, "cuda", naming)
+        self._decoder, self._caches, self._ragged = decoder, made.caches(), made.decodes()
+        attention = decoder.shape.attention
+        dim, dtype = attention.kv.head_dim, attention.kv.dtype
+        heads = attention.query_heads + 2 * attention.kv.kv_heads
+        self._out = torch.empty(load.sequences, dtype=torch.int64, device="cuda")
+        self._qkv = torch.randn(load.sequences, heads, dim, dtype=dtype, device="cuda")
+        self._mixed = self._qkv.new_empty(load.sequences, attention.query_heads * dim)
+        self.step, self.attention = captured(self._step), captured(self._attend)
+
+    def _step(self) -> None:
+        logits = self._decoder.logits(self._ragged, self._caches)
+        torch.argmax(logits, -1, out=self._out)
+
+    def _attend(self) -> None:
+        decodes = self._ragged.decodes
+        assert decodes is not None
+        for layer in self._caches.kv:
+            self._decoder.kernels.attend(self._qkv, layer, decodes, self._mixed)
+
+
 def measure_step(decoder: Decoder, load: Load) -> dict[str, Any]:
     """A decode step, and its attention alone, by each naming, in turn."""
-    steps, attentions = [], []
-    out = torch.empty(load.sequences, dtype=torch.int64, device="cuda")
-    for naming in NAMINGS:
-        made = RandomCaches(decoder.shape, load, "cuda", naming)
-        caches, ragged = made.caches(), made.decodes()
-
-        def step(caches: Any = caches, ragged: Any = ragged) -> None:  # noqa: ANN401 - bound now
-            torch.argmax(decoder.logits(ragged, caches), -1, out=out)
-
-        shape = decoder.shape.attention
-        heads = shape.query_heads + 2 * shape.kv.kv_heads
-        qkv = torch.randn(
-            load.sequences, heads, shape.kv.head_dim, dtype=shape.kv.dtype, device="cuda"
-        )
-        width = shape.query_heads * shape.kv.head_dim
-        mixed = torch.empty(load.sequences, width, dtype=shape.kv.dtype, device="cuda")
-
-        def attend(caches: Any = caches, ragged: Any = ragged, qkv: Any = qkv) -> None:  # noqa: ANN401
-            for layer in caches.kv:
-                decoder.kernels.attend(qkv, layer, ragged.decodes, mixed)  # noqa: B023 - not kept
-
-        steps.append(captured(step).replay)
-        attentions.append(captured(attend).replay)
-    return {"step": _in_turn(steps), "attention": _in_turn(attentions)}
+    named = [Named(decoder, load, naming) for naming in NAMINGS]  # graphs need what they read
+    return {
+        "step": _in_turn([each.step.replay for each in named]),
+        "attention": _in_turn([each.attention.replay for each in named]),
+    }
 
 
 def _in_turn(works: list[Callable[[], None]]) -> dict[str, Any]:
