@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from sim.step import StepExecutor
 
 WARM_UP = 2
+MOST_FILLERS = 40
+"""Steps in which one sequence decodes, between two with parts of prompts."""
+
+FILLER_TOKENS = 64
 
 
 class Shape(Protocol):
@@ -61,6 +65,9 @@ class StepBench:
 
     What the caches hold of earlier tokens is whatever was there: it takes as long to read. The
     tokens that a sequence feeds are those of its prompt, which is long enough for all trials.
+
+    Steps with parts of prompts are arithmetic, and many in a row let a device's clock sink. Served
+    requests bring them one at a time, so there is as much decoding between two.
     """
 
     def __init__(self, manager: CacheManager, executor: StepExecutor, trials: int = 7) -> None:
@@ -79,11 +86,32 @@ class StepBench:
         try:
             for _ in range(shape.decodes):
                 decoding.append(self._admit(shape.context_tokens, 0))  # noqa: PERF401 - kept if one fails
-            measured = [self._run(shape, decoding) for _ in range(WARM_UP + self._trials)]
+            measured = self._trials_of(shape, decoding)
         finally:
             for sequence in decoding:
                 self._manager.release(sequence.request_id)
         return _folded(measured[WARM_UP:])
+
+    def _trials_of(self, shape: Shape, decoding: list[Sequence]) -> list[tuple[StepWork, int]]:
+        measured: list[tuple[StepWork, int]] = []
+        for _ in range(WARM_UP + self._trials):
+            measured.append(self._run(shape, decoding))
+            if shape.chunks:
+                self._decode_for(measured[-1][1])
+        return measured
+
+    def _decode_for(self, duration_ns: int) -> None:
+        """Let a sequence decode, always the same token, for about so long."""
+        filler = self._admit(FILLER_TOKENS, 0, room=MOST_FILLERS + 1)
+        plan = StepPlan(decodes=[filler], decode_context_tokens=FILLER_TOKENS + 1)
+        try:
+            self._manager.extend(filler.request_id, 1)
+            for _ in range(MOST_FILLERS):
+                duration_ns -= self._executor.execute(plan)
+                if duration_ns <= 0:
+                    break
+        finally:
+            self._manager.release(filler.request_id)
 
     def _run(self, shape: Shape, decoding: list[Sequence]) -> tuple[StepWork, int]:
         for sequence in decoding:
@@ -107,9 +135,9 @@ class StepBench:
             sequence.made_tokens += 1
         return work, duration_ns
 
-    def _admit(self, computed_tokens: int, more_tokens: int) -> Sequence:
+    def _admit(self, computed_tokens: int, more_tokens: int, room: int = 0) -> Sequence:
         """A sequence with room for some tokens beyond those that count as computed."""
-        number, room = self._num_admitted, self._trials + WARM_UP + 1
+        number, room = self._num_admitted, room or self._trials + WARM_UP + 1
         self._num_admitted += 1
         prompt = computed_tokens + (more_tokens or room)
         sequence = Sequence(Request(number, 0, prompt, room))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sim.step import StepWork, price_contexts
 
@@ -18,25 +18,42 @@ KNEES = (32, 64, 96, 128, 160, 192, 256, 384, 512, 1024)
 """Where the cost of one more token may rise: weights are read once a step, so that arithmetic
 hides below some number of tokens; a convex line in pieces follows it (roofline model)."""
 
+FEW = 8
+"""Products of so few tokens run in narrower kernels, each a little shorter."""
+
+SPLIT_TOKENS = 256
+"""That one program of attention reads page by page, before several share a sequence."""
+
+FIRST_ATTENDED = f"first_attended_{SPLIT_TOKENS}"
+
 
 def _beyond(knee: int) -> Callable[[StepWork], int]:
     return lambda work: max(0, work.tokens - knee)
 
 
+def _first_attended(work: StepWork) -> int:
+    return min(SPLIT_TOKENS, work.attended_tokens // work.decodes) if work.decodes else 0
+
+
 TERMS: dict[str, Callable[[StepWork], int]] = {
     "steps": lambda _: 1,
     "chunked_steps": lambda work: int(work.chunks > 0),
+    "mixed_steps": lambda work: int(work.chunks > 0 and work.decodes > 0),
     "decodes": lambda work: work.decodes,
+    f"first_tokens_{FEW}": lambda work: min(work.tokens, FEW),
     "tokens": lambda work: work.tokens,
     **{f"tokens_beyond_{knee}": _beyond(knee) for knee in KNEES},
     "chunks": lambda work: work.chunks,
     "chunk_pairs": lambda work: work.chunk_pairs,
     "chunk_read_tokens": lambda work: work.chunk_read_tokens,
+    FIRST_ATTENDED: _first_attended,
     ATTENDED: lambda work: work.attended_tokens,
 }
 """How much of each term a step has. In order: weights read and the host's part; what a step with
-chunks costs beyond (it runs kernel by kernel, without a captured graph); states and sequences;
-arithmetic of tokens; chunks begun; attention within prompts; KV read by chunks; KV read by decodes.
+chunks costs beyond; what it costs that each layer then runs kernels of both kinds, one after the
+other; states and sequences; arithmetic of tokens; chunks begun; attention within prompts; KV read
+by chunks; what the first programs wait for, one page after the other, in a sequence of mean length;
+KV read by decodes.
 """
 
 
@@ -101,6 +118,7 @@ class ProfileExecutor:
         self._table = table
         ns_of = dict(table.terms)
         self._attended_ns = ns_of.pop(ATTENDED, 0.0)
+        self._first_attended_ns = ns_of.pop(FIRST_ATTENDED, 0.0)
         self._fixed = [(ns, TERMS[name]) for name, ns in ns_of.items() if ns]
 
     def execute(self, plan: StepPlan) -> int:
@@ -110,18 +128,28 @@ class ProfileExecutor:
         before_ns = table.remap.duration_ns(plan.maps, plan.unmaps)
         before_ns += plan.copies * table.copy_ns + plan.copied_bytes * table.copied_byte_ns
         work = StepWork.of(plan)
-        compute_ns = self._fixed_ns(work) + plan.decode_context_tokens * self._attended_ns
+        compute_ns = self._fixed_ns(work)
+        if work.decodes:
+            compute_ns += self._attention_ns(work.decodes, work.attended_tokens)
         compute_ns = max(compute_ns, table.launch.least_ns(work))
         return max(1, round(before_ns + max(compute_ns, beside_ns)))
 
     def price_repeats(self, plan: StepPlan, repeats: int) -> list[int]:
         """Nanoseconds of the steps that follow; see `sim.step.StepPricer`.
 
-        Only the attended tokens change; the operations are those of `execute`, in its order.
+        Only attended tokens change; the operations are those of `execute`, in its order.
         """
-        fixed_ns, attended_ns = self._fixed_ns(StepWork(len(plan.decodes))), self._attended_ns
-        return price_contexts(lambda attended: fixed_ns + attended * attended_ns, plan, repeats)
+        fixed_ns, num_decodes = self._fixed_ns(StepWork(len(plan.decodes))), len(plan.decodes)
+        return price_contexts(
+            lambda attended: fixed_ns + self._attention_ns(num_decodes, attended), plan, repeats
+        )
+
+    def _attention_ns(self, decodes: int, attended: Any) -> Any:  # noqa: ANN401 - a number, or many
+        """What decodes cost beside the tokens of their own, by all that they attend to."""
+        mean = attended // decodes
+        first = mean - (mean - SPLIT_TOKENS) * (mean > SPLIT_TOKENS)
+        return attended * self._attended_ns + first * self._first_attended_ns
 
     def _fixed_ns(self, work: StepWork) -> float:
-        """All terms but the attended tokens of decodes."""
+        """All terms but those of tokens that decodes attend to."""
         return sum((ns * amount(work) for ns, amount in self._fixed), 0.0)

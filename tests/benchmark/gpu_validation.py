@@ -24,6 +24,8 @@ MIX = (
     "long_rate=3.5,long_prompt=6144,long_output=96"
 )
 LOADS = (1.5, 2.0, 4.0)
+"""Under, at and over what `avmp` serves; `padded` is over its capacity at the first of them."""
+
 START_S, LIMIT = 600, 120
 
 
@@ -46,7 +48,8 @@ class Part:
 
 ALL = ("static", "avmp", "padded")
 PARTS = {
-    "conversations": Part(ALL, "vmm", LOADS),
+    "conversations": Part(ALL, "vmm", LOADS[:2]),
+    "conversations-4": Part(ALL[:2], "vmm", LOADS[2:]),
     "conversations-torch": Part(("avmp",), "torch", LOADS),
     "mix": Part(ALL, "vmm"),
     "mix-torch": Part(("avmp",), "torch"),

@@ -37,7 +37,11 @@ def again(kept: dict[str, Any], steps: list[RecordedStep], profile: str, trace: 
     load = kept["rate_scale"]
     loaded = trace if load == 1 else scale_rate(trace, load)
     case = Case(Validation.of(options).cells()[0], loaded, kept["backing"])
-    measured = replace(repeat_measured(case, steps), physical_bytes=kept["physical_bytes"])
+    repeated = repeat_measured(case, steps)
+    on_device = [
+        replace(step, aside=held.aside) for step, held in zip(repeated.steps, steps, strict=True)
+    ]
+    measured = replace(repeated, steps=on_device, physical_bytes=kept["physical_bytes"])
     if measured.decisions.event_log_sha256 != kept["decisions"]["event_log_sha256"]:
         raise SystemExit("the simulator does not repeat what the device decided")
     guarded = GuardedRun(kept["verified_pages"], kept["corrupted_pages"])

@@ -31,7 +31,7 @@ from scenarios.errors import UserError
 from scenarios.machine import MachineOptions, machine_of
 from scenarios.model_file import load_model
 from scenarios.profile import read_profile
-from scenarios.step_bench import StepBench
+from scenarios.step_bench import FILLER_TOKENS, StepBench
 from sim.costs.profile import TERMS, CostTable, LaunchCosts, ProfileExecutor
 from sim.costs.roofline import RemapCosts
 from sim.step import StepPlan, StepWork
@@ -87,9 +87,12 @@ def test_a_fit_finds_the_table_that_made_the_steps(manager: CacheManager) -> Non
     costs = dict.fromkeys(TERMS, 0.0) | {
         "steps": 3.6e6,
         "chunked_steps": 4e5,
+        "mixed_steps": 8e5,
         "decodes": 47_000.0,
+        "first_tokens_8": 3e4,
         "tokens_beyond_192": 20_000.0,
         "chunk_pairs": 0.1,
+        "first_attended_256": 500.0,
         "attended_tokens": 3.9,
     }
     none = RemapCosts(0.0, 0.0, 0.0)
@@ -189,17 +192,15 @@ def test_a_bench_runs_the_shape_it_is_asked_for(manager: CacheManager) -> None:
     before = manager.usage()
     step = StepBench(manager, recorder, trials=3).measure(StepShape(4, 100, 2, 30, 50))
     assert step.duration_ns == 5
-    assert step.work == recorder.works[3]
-    first = recorder.works[0]
+    works = [work for work in recorder.works if work.chunks]
+    assert step.work == works[3]
+    first = works[0]
     assert (first.decodes, first.attended_tokens) == (4, 4 * 101)
     assert (first.chunks, first.chunk_tokens, first.chunk_read_tokens) == (2, 60, 160)
-    assert [work.attended_tokens - first.attended_tokens for work in recorder.works] == [
-        0,
-        4,
-        8,
-        12,
-        16,
-    ]
+    assert [work.attended_tokens - first.attended_tokens for work in works] == [0, 4, 8, 12, 16]
+    between = [work for work in recorder.works if not work.chunks]
+    assert set(between) == {StepWork(1, FILLER_TOKENS + 1)}
+    assert len(between) == 5 * 3, "steps of 2 ns for as long as one of 5 ns"
     manager.check_integrity()
     assert manager.usage().pools == before.pools
 

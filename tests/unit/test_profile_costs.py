@@ -50,6 +50,12 @@ def test_work_adds_up_what_a_plan_computes() -> None:
         ({"tokens_beyond_32": 5.0}, plan_of(32, 99), 1),
         ({"chunks": 100.0, "chunk_pairs": 1.0}, plan_of(1, 5, (4, 10), (1, 0)), 200 + 51),
         ({"chunk_read_tokens": 2.0}, plan_of(0, 0, (4, 10)), 28),
+        ({"mixed_steps": 7.0}, plan_of(2, 9, (4, 10)), 7),
+        ({"mixed_steps": 7.0}, plan_of(0, 0, (4, 10)), 1),
+        ({"first_tokens_8": 5.0, "tokens": 1.0}, plan_of(2, 9, (4, 10)), 6 * 5 + 6),
+        ({"first_tokens_8": 5.0}, plan_of(20, 90), 8 * 5),
+        ({"first_attended_256": 2.0}, plan_of(3, 40), 13 * 2),
+        ({"first_attended_256": 2.0}, plan_of(3, 4000, (4, 10)), 256 * 2),
     ],
 )
 def test_a_step_costs_the_sum_of_its_terms(

@@ -77,23 +77,31 @@ def _fold_tile(
     return _fold(scores, values, state_max, state_sum, acc, PRECISION)
 
 
-@triton.jit(do_not_specialize=["pages_per_split"])
+@triton.jit
+def _pages_of_split(num_pages, splits, LEAST: tl.constexpr):
+    """Pages of each split of a sequence, so that all are alike; splits behind its end have none."""
+    return tl.maximum(tl.cdiv(num_pages, splits), LEAST)
+
+
+@triton.jit
 def _attend_split(
     query_ptr, out_ptr, sums_ptr, slab_ptr, handles_ptr, page_of_ptr, rows_ptr, starts_ptr,
     lengths_ptr, contexts_ptr, query_stride, handles_stride, page_stride, offset, index_mask,
-    scale, pages_per_split,
+    scale,
     QUERY_HEADS: tl.constexpr, QUERY_PAD: tl.constexpr, KV_HEADS: tl.constexpr,
     TOKENS: tl.constexpr, DIM: tl.constexpr, TILE: tl.constexpr, NAMING: tl.constexpr,
-    WHOLE: tl.constexpr, ALIGNED: tl.constexpr, PRECISION: tl.constexpr,
+    LEAST: tl.constexpr, WHOLE: tl.constexpr, ALIGNED: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     segment, split, splits = tl.program_id(0), tl.program_id(1), tl.num_programs(1)
     if tl.load(lengths_ptr + segment) == 0:
         return
     num_tokens = tl.load(contexts_ptr + segment) + 1
-    first = split * pages_per_split
-    if first * TOKENS >= num_tokens:
+    num_pages = tl.cdiv(num_tokens, TOKENS)
+    pages_of_split = _pages_of_split(num_pages, splits, LEAST)
+    first = split * pages_of_split
+    if first >= num_pages:
         return
-    last = tl.minimum(first + pages_per_split, tl.cdiv(num_tokens, TOKENS))
+    last = tl.minimum(first + pages_of_split, num_pages)
     table = handles_ptr + tl.load(rows_ptr + segment).to(tl.int64) * handles_stride
     heads, dims = tl.arange(0, QUERY_PAD), tl.arange(0, DIM)
     start = tl.load(starts_ptr + segment).to(tl.int64)
@@ -123,17 +131,18 @@ def _attend_split(
     tl.store(out_at, result, mask=inside)
 
 
-@triton.jit(do_not_specialize=["pages_per_split", "splits"])
+@triton.jit(do_not_specialize=["splits"])
 def _combine(
-    out_ptr, parts_ptr, sums_ptr, starts_ptr, lengths_ptr, contexts_ptr, pages_per_split, splits,
+    out_ptr, parts_ptr, sums_ptr, starts_ptr, lengths_ptr, contexts_ptr, splits,
     QUERY_HEADS: tl.constexpr, TOKENS: tl.constexpr, DIM: tl.constexpr, SPLITS_PAD: tl.constexpr,
+    LEAST: tl.constexpr,
 ):  # fmt: skip
     segment, head = tl.program_id(0), tl.program_id(1)
     if tl.load(lengths_ptr + segment) == 0:
         return
     num_pages = tl.cdiv(tl.load(contexts_ptr + segment) + 1, TOKENS)
     numbers, dims = tl.arange(0, SPLITS_PAD), tl.arange(0, DIM)
-    used = numbers < tl.cdiv(num_pages, pages_per_split)
+    used = numbers < tl.cdiv(num_pages, _pages_of_split(num_pages, splits, LEAST))
     slots = (segment * splits + numbers) * QUERY_HEADS + head
     sums = tl.load(sums_ptr + slots, mask=used, other=float("-inf"))
     weights = tl.exp2(sums - tl.max(sums, 0))
@@ -146,7 +155,7 @@ def _combine(
 
 
 def num_splits(segments: int, max_tokens: int) -> int:
-    """Splits of every sequence, a power of two: enough programs, none with too little to read."""
+    """Most splits of a sequence, a power of two: enough programs, none with too little to read."""
     splits = 1
     while segments * splits < PROGRAMS_WANTED and max_tokens > splits * MIN_TOKENS_OF_SPLIT:
         splits *= 2
@@ -164,7 +173,7 @@ def attend(
     shape, pages = layer.shape, layer.pages
     query_heads = qkv.shape[1] - 2 * shape.kv_heads
     splits = num_splits(len(segments), segments.max_tokens)
-    pages_per_split = triton.cdiv(triton.cdiv(segments.max_tokens, shape.page_tokens), splits)
+    least = triton.cdiv(MIN_TOKENS_OF_SPLIT, shape.page_tokens)
     rows = triton.next_power_of_2(shape.kv_heads * shape.page_tokens)
     parts, sums = out, out
     if splits > 1:
@@ -176,11 +185,10 @@ def attend(
         segments.rows, segments.starts, segments.lengths, segments.contexts,
         qkv.stride(0), layer.handles.stride(0), pages.page_bytes // shape.dtype.itemsize,
         layer.offset_bytes // shape.dtype.itemsize, pages.index_mask, shape.head_dim**-0.5,
-        pages_per_split,
         QUERY_HEADS=query_heads, QUERY_PAD=max(16, triton.next_power_of_2(query_heads)),
         KV_HEADS=shape.kv_heads, TOKENS=shape.page_tokens, DIM=shape.head_dim,
         TILE=max(16, min(launch.tile_rows, rows)),
-        NAMING=pages.naming, WHOLE=splits == 1,
+        NAMING=pages.naming, LEAST=least, WHOLE=splits == 1,
         ALIGNED=pages.alignment(layer.offset_bytes, shape.dtype.itemsize),
         PRECISION="ieee" if shape.dtype is torch.float32 else "tf32",
         num_warps=launch.num_warps, num_stages=launch.num_stages,
@@ -188,7 +196,7 @@ def attend(
     if splits > 1:
         _combine[(len(segments), query_heads)](
             out, parts, sums, segments.starts, segments.lengths, segments.contexts,
-            pages_per_split, splits,
+            splits,
             QUERY_HEADS=query_heads, TOKENS=shape.page_tokens, DIM=shape.head_dim,
-            SPLITS_PAD=splits, num_warps=4,
+            SPLITS_PAD=splits, LEAST=least, num_warps=4,
         )  # fmt: skip
