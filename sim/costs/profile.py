@@ -59,9 +59,10 @@ KV read by decodes.
 
 @dataclass(frozen=True, slots=True)
 class LaunchCosts:
-    """Nanoseconds that the host needs to start a step kernel by kernel; the device may wait for it.
+    """The least that steps with parts of prompts take, whatever they compute.
 
-    Steps in which sequences only decode are captured, and start at once.
+    Where they are started kernel by kernel, that is what the host needs for it. Steps in which
+    sequences only decode are captured, and start at once.
 
     Attributes:
         chunks_ns: A step of parts of prompts alone.
