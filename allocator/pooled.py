@@ -30,9 +30,8 @@ if TYPE_CHECKING:
 class PooledManager(CacheManager):
     """A manager whose cache groups draw pages from pools.
 
-    Subclasses say how groups map to pools (`_build`), and may find room in other ways
-    (`_make_room`). Everything else, from admission to integrity, is here once. Whether a call fits
-    is decided by counts; which pages it gets is the business of a `Register`.
+    Subclasses say how groups map to pools (`_build`), and may find room (`_make_room`).
+    Whether a call fits is decided by counts; which pages it gets is the business of a `Register`.
     """
 
     def __init__(self, spec: CacheSpec, backing: Backing, granularity: Granularity) -> None:
@@ -120,17 +119,15 @@ class PooledManager(CacheManager):
     def block_table(self, sequence: int, group: str) -> Sequence[int]:
         """See `CacheManager.block_table`."""
         number = {g.name: i for i, g in enumerate(self.spec.groups)}[group]
-        entries = self._register.entries(self._held[sequence].seat)[number]
-        return tuple(self._table.handles(self._pool_of_group[number], entries))
+        entries = self._register.entries(self._held[sequence].seat)
+        return tuple(self._table.handles(self._pool_of_group[number], entries[number]))
 
     def block_table_from(self, sequence: int, group: int, block: int) -> Sequence[int]:
         """Its end, from a block on, at that cost; of an attention group, by its number."""
         held, (pool, shape, _) = self._held[sequence], self._cuts[group]
-        blocks = ceil_div(held.tokens, self.spec.page_tokens) - block
+        pages = (ceil_div(held.tokens, self.spec.page_tokens) - block) * shape.pages_per_block
         entries = self._register.entries(held.seat)[group]
-        return tuple(
-            self._table.handles(pool, tail_of_runs(entries, blocks * shape.pages_per_block))
-        )
+        return tuple(self._table.handles(pool, tail_of_runs(entries, pages)))
 
     @property
     def paging(self) -> tuple[PageTable, Sequence[tuple[int, PageShape, bool]]]:
