@@ -118,8 +118,7 @@ class LowestFree:
         while self._top:
             units, listed = self._units_of(self._top - 1), self._lists[self._top - 1]
             if len(listed) < len(units):
-                free = set(listed)
-                return 1 + next(unit for unit in reversed(units) if unit not in free)
+                return 1 + max(set(units).difference(listed))
             self._top -= 1
         return 0
 
