@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
     Damage = dict[str, Callable[[Any], object]]
 
+
+def _take_for_sorted(row: Any) -> None:  # noqa: ANN401 - private structures have no public type
+    row._lists[0].sort()
+    row._sorted = 0
+
+
 # Of three chapters the first has two units, the second has all but one, and nobody took the third.
 FREE_DAMAGE: Damage = {
     "a unit is free twice": lambda row: row._lists[0].append(3),
@@ -24,10 +30,7 @@ FREE_DAMAGE: Damage = {
     "chapters are out of order": lambda row: row._listed.reverse(),
     "a chapter is missing": lambda row: row._lists.pop(),
     "the row is longer than its chapters": lambda row: setattr(row, "num_units", 9999),
-    "a list is taken for sorted": lambda row: (
-        row._lists[0].sort(),
-        setattr(row, "_sorted", 0),
-    ),
+    "a list is taken for sorted": _take_for_sorted,
     "nothing was taken there": lambda row: setattr(row, "_top", 1),
 }
 
