@@ -242,17 +242,13 @@ class AvmpManager(SplitManager):
     def _migrate(self, recipient: int, units: int) -> None:
         if not units:
             return
-        self._take_units(1 - recipient, units)
+        donor = self._pools[1 - recipient]
+        left = donor.pages_of(donor.num_units - units)
+        donor.lose(units, self._register.resize(1 - recipient, left))
         self._pools[recipient].map_units(units)
         self._register.resize(recipient, self._num_pages(recipient))
         num_bytes = units * self._unit_granules * self.backing.granule_bytes
         self._migrations.append(Migration(1 - recipient, recipient, num_bytes))
-
-    def _take_units(self, donor: int, units: int) -> None:
-        """Unmap a pool's last units; live pages there are copied down first."""
-        pool = self._pools[donor]
-        moves = self._register.resize(donor, pool.pages_of(pool.num_units - units))
-        pool.lose(units, moves)
 
     def _shortage(self, recipient: int, by_pool: list[int]) -> Shortage:
         pool, donor = self._pools[recipient], self._pools[1 - recipient]
