@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from allocator.cohort import ListedCohort
+from allocator.design import Design
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -135,23 +136,12 @@ class Terms:
 NO_TERMS = Terms()
 
 
-class CacheManager(ABC):
+class CacheManager(Design):
     """Gives sequences their pages; what the command line calls an allocator.
 
     A call does all it was asked or raises and leaves everything as it was. Sequences are named by
     integers of the caller's choice. Managers know no clock, no requests and no device.
-
-    Class attributes:
-        name: What the command line calls it.
-        summary: One line on the design.
-        source: Where the design comes from.
-        Options: A frozen dataclass with the design's options; every field has a default.
     """
-
-    name: ClassVar[str]
-    summary: ClassVar[str]
-    source: ClassVar[str]
-    Options: ClassVar[type[Any]]
 
     spec: CacheSpec
     backing: Backing
@@ -234,7 +224,7 @@ class CacheManager(ABC):
         0 if not even its state fits, `UNBOUNDED_TOKENS` if tokens need no memory.
         """
 
-    def prepare(self, next_tokens: int) -> None:  # noqa: B027 - most have nothing to prepare
+    def prepare(self, next_tokens: int) -> None:
         """Called when a step has been planned and runs: a chance to move capacity ahead of need.
 
         It comes when sequences have been admitted or released since the last time, or another

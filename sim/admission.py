@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
+from allocator.design import Design
 from allocator.discovery import discover
 
 if TYPE_CHECKING:
@@ -17,23 +18,12 @@ if TYPE_CHECKING:
     from sim.request import Sequence
 
 
-class AdmissionControl(ABC):
+class AdmissionControl(Design):
     """Stands between clients and the queue, and between any scheduler and the manager.
 
     A request that arrives is shown to `refusal`, then, if nobody refuses it, to `delay_ns`. Each
     design overrides what it has to say something about.
-
-    Class attributes:
-        name: What the command line calls it.
-        summary: One line on the design.
-        source: Where the design comes from.
-        Options: A frozen dataclass with the design's options; every field has a default.
     """
-
-    name: ClassVar[str]
-    summary: ClassVar[str]
-    source: ClassVar[str]
-    Options: ClassVar[type[Any]]
 
     @abstractmethod
     def __init__(self, options: Any) -> None:  # noqa: ANN401 - an instance of the design's own Options

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from allocator.design import Design
 from allocator.discovery import discover
 from sim.event_log import EventKind
 
@@ -51,20 +52,8 @@ class Transfer(NamedTuple):
     duration_ns: int
 
 
-class Preemption(ABC):
-    """Decides, whoever the victim is, whether its tokens are computed again or kept elsewhere.
-
-    Class attributes:
-        name: What the command line calls it.
-        summary: One line on the design.
-        source: Where the design comes from.
-        Options: A frozen dataclass with the design's options; every field has a default.
-    """
-
-    name: ClassVar[str]
-    summary: ClassVar[str]
-    source: ClassVar[str]
-    Options: ClassVar[type[Any]]
+class Preemption(Design):
+    """Decides, whoever the victim is, whether its tokens are computed again or kept elsewhere."""
 
     @classmethod
     @abstractmethod

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from allocator.design import Design
 from allocator.discovery import discover
 
 if TYPE_CHECKING:
@@ -34,20 +35,8 @@ class ReplicaView(Protocol):
         """Memory that sequences hold."""
 
 
-class Router(ABC):
-    """Sends requests to replicas, at the moment they arrive and for good.
-
-    Class attributes:
-        name: What the command line calls it.
-        summary: One line on the policy.
-        source: Where the policy comes from.
-        Options: A frozen dataclass with the policy's options; every field has a default.
-    """
-
-    name: ClassVar[str]
-    summary: ClassVar[str]
-    source: ClassVar[str]
-    Options: ClassVar[type[Any]]
+class Router(Design):
+    """Sends requests to replicas, at the moment they arrive and for good."""
 
     @abstractmethod
     def __init__(self, options: Any) -> None:  # noqa: ANN401 - an instance of the router's own Options

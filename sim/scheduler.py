@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
+from allocator.design import Design
 from allocator.discovery import discover
 from allocator.interface import UNBOUNDED_TOKENS
 from sim.queue import ArrivalQueue
@@ -17,23 +18,12 @@ if TYPE_CHECKING:
     from sim.waiting import WaitingQueue
 
 
-class Scheduler(ABC):
+class Scheduler(Design):
     """Plans steps by acting on a batch.
-
-    Class attributes:
-        name: What the command line calls it.
-        summary: One line on the policy.
-        source: Where the policy comes from.
-        Options: A frozen dataclass with the policy's options; every field has a default.
 
     Attributes:
         max_tokens: Prompt and output tokens at which a sequence ends, whatever it was to make.
     """
-
-    name: ClassVar[str]
-    summary: ClassVar[str]
-    source: ClassVar[str]
-    Options: ClassVar[type[Any]]
 
     max_tokens: int = UNBOUNDED_TOKENS
 
