@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from allocator.paper.adaptor import Adaptor
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from allocator.interface import PoolUsage
     from allocator.paper.holdings import OwnedHoldings
     from allocator.paper.interface import LayerAllocator, Witness
     from allocator.paper.stack_pool import StackPool
 
 
-class AliasedRelease:
+class AliasedRelease(Adaptor):
     """Frees every page a request was ever given, whoever holds it by now.
 
     An evicted request still knows the numbers of its pages. When it leaves, it frees those that
@@ -25,7 +26,7 @@ class AliasedRelease:
     def __init__(
         self, inner: LayerAllocator, pool: StackPool, holdings: OwnedHoldings, witness: Witness
     ) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._pool = pool
         self._holdings = holdings
         self._witness = witness
@@ -54,15 +55,3 @@ class AliasedRelease:
             if owner != request:
                 self._witness.freed_by_other(owner, 0, num_pages, request)
         self._inner.release(request)
-
-    def pools(self) -> tuple[PoolUsage, ...]:
-        """See `LayerAllocator.pools`."""
-        return self._inner.pools()
-
-    def footprint_bytes(self) -> int:
-        """See `LayerAllocator.footprint_bytes`."""
-        return self._inner.footprint_bytes()
-
-    def check_integrity(self) -> None:
-        """See `LayerAllocator.check_integrity`."""
-        self._inner.check_integrity()

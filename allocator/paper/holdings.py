@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from allocator.integrity import check
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 
 class Holdings(Protocol):
@@ -43,14 +43,28 @@ class Holdings(Protocol):
         """Raise AssertionError if an entry holds nothing, or the books disagree."""
 
 
-class ListedHoldings:
+class _ByRequest:
+    """What any table of pages by request can tell."""
+
+    _pages: Mapping[int, Collection[int]]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._pages)
+
+    def num_pages_of(self, request: int) -> int:
+        """See `Holdings.num_pages_of`."""
+        return len(self._pages.get(request, ()))
+
+    def pages(self) -> list[int]:
+        """See `Holdings.pages`."""
+        return list(chain.from_iterable(self._pages.values()))
+
+
+class ListedHoldings(_ByRequest):
     """Holdings as a list of pages a request; everything is found by key."""
 
     def __init__(self) -> None:
         self._pages: OrderedDict[int, list[int]] = OrderedDict()
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._pages)
 
     def add(self, request: int, pages: Sequence[int]) -> None:
         """See `Holdings.add`."""
@@ -69,14 +83,6 @@ class ListedHoldings:
         """See `Holdings.evict`."""
         return self.pop(request)
 
-    def num_pages_of(self, request: int) -> int:
-        """See `Holdings.num_pages_of`."""
-        return len(self._pages.get(request, ()))
-
-    def pages(self) -> list[int]:
-        """See `Holdings.pages`."""
-        return list(chain.from_iterable(self._pages.values()))
-
     def rename(self, moved: Mapping[int, int]) -> None:
         """See `Holdings.rename`."""
         for pages in self._pages.values():
@@ -87,15 +93,12 @@ class ListedHoldings:
         check(all(self._pages.values()), "holdings: an entry without pages")
 
 
-class OwnedHoldings:
+class OwnedHoldings(_ByRequest):
     """Holdings that know the owner of every page, so that a single page can be taken away."""
 
     def __init__(self) -> None:
         self._pages: OrderedDict[int, dict[int, None]] = OrderedDict()
         self._owner: dict[int, int] = {}
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._pages)
 
     def add(self, request: int, pages: Sequence[int]) -> None:
         """See `Holdings.add`."""
@@ -126,14 +129,6 @@ class OwnedHoldings:
         if not pages:
             del self._pages[owner]
         return owner
-
-    def num_pages_of(self, request: int) -> int:
-        """See `Holdings.num_pages_of`."""
-        return len(self._pages.get(request, ()))
-
-    def pages(self) -> list[int]:
-        """See `Holdings.pages`."""
-        return list(chain.from_iterable(self._pages.values()))
 
     def rename(self, moved: Mapping[int, int]) -> None:
         """See `Holdings.rename`."""

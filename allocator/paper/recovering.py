@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from allocator.interface import OutOfMemoryError
+from allocator.paper.adaptor import Adaptor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from allocator.interface import PoolUsage
     from allocator.paper.layer_pools import LayerPools
 
 
@@ -36,11 +36,12 @@ class Remedy(Protocol):
         """Do what can be done; returns whether anything changed."""
 
 
-class Recovering:
+class Recovering(Adaptor):
     """Calls an allocator; where it fails, applies remedies in order until the call succeeds."""
 
     def __init__(self, inner: LayerPools, remedies: Sequence[Remedy]) -> None:
-        self._inner = inner
+        super().__init__(inner)
+        self._pool_of_group = inner.pool_of_group
         self._remedies = tuple(remedies)
 
     def allocate(self, request: int, group: int, count: int) -> Sequence[int]:
@@ -50,26 +51,10 @@ class Recovering:
         except OutOfMemoryError as error:
             return self._recover(error, request, group, count)
 
-    def release(self, request: int) -> None:
-        """See `LayerAllocator.release`."""
-        self._inner.release(request)
-
-    def pools(self) -> tuple[PoolUsage, ...]:
-        """See `LayerAllocator.pools`."""
-        return self._inner.pools()
-
-    def footprint_bytes(self) -> int:
-        """See `LayerAllocator.footprint_bytes`."""
-        return self._inner.footprint_bytes()
-
-    def check_integrity(self) -> None:
-        """See `LayerAllocator.check_integrity`."""
-        self._inner.check_integrity()
-
     def _recover(
         self, error: OutOfMemoryError, request: int, group: int, count: int
     ) -> Sequence[int]:
-        call = FailedCall(request, self._inner.pool_of_group[group], count)
+        call = FailedCall(request, self._pool_of_group[group], count)
         for remedy in self._remedies:
             if remedy.make_room(call):
                 try:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from allocator.interface import OutOfMemoryError
+from allocator.paper.adaptor import Adaptor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from allocator.interface import PoolUsage
     from allocator.paper.interface import LayerAllocator
     from allocator.paper.recovering import FailedCall, Remedy
 
@@ -32,11 +32,11 @@ class PhaseTimes:
     migration_ns: int = 0
 
 
-class Timed:
+class Timed(Adaptor):
     """Times every call of an allocator. Host time: it says nothing about a simulated clock."""
 
     def __init__(self, inner: LayerAllocator, times: PhaseTimes, clock_ns: Clock) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._times = times
         self._clock_ns = clock_ns
 
@@ -56,18 +56,6 @@ class Timed:
         start_ns = self._clock_ns()
         self._inner.release(request)
         self._times.service_ns += self._clock_ns() - start_ns
-
-    def pools(self) -> tuple[PoolUsage, ...]:
-        """See `LayerAllocator.pools`."""
-        return self._inner.pools()
-
-    def footprint_bytes(self) -> int:
-        """See `LayerAllocator.footprint_bytes`."""
-        return self._inner.footprint_bytes()
-
-    def check_integrity(self) -> None:
-        """See `LayerAllocator.check_integrity`."""
-        self._inner.check_integrity()
 
 
 class TimedMigration:
