@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import pickle
-
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     invariant,
     precondition,
     rule,
@@ -16,21 +13,15 @@ from hypothesis.stateful import (
 )
 
 from allocator.backing import HostBacking
-from allocator.interface import OutOfMemoryError, Terms
+from allocator.interface import Terms
 from allocator.managers.vllm import Caching, VllmManager, VllmOptions
 from allocator.prefix.content import Content
 from allocator.prefix.interface import PrefixSharing
-from allocator.spec import CacheGroup, CacheKind, CacheSpec
+from allocator.spec import CacheKind, CacheSpec
+from tests.property.prefix_machine import CHOICE, KV, LOCAL, SSM, TEXTS, PrefixMachine, tokens_of
 
 BLOCK = 4
 LENGTH = 60
-CHOICE = st.integers(0, 1000)
-TEXTS = st.lists(st.tuples(st.integers(0, 2), st.integers(1, 13)), max_size=4)
-"""Pieces of few segments, so that many texts start alike."""
-
-KV = CacheGroup("kv", CacheKind.ATTENTION, 2, 32)
-LOCAL = CacheGroup("local", CacheKind.ATTENTION, 2, 16)
-SSM = CacheGroup("ssm", CacheKind.STATE, 4, 128)
 SPECS = {
     "attention only": CacheSpec((KV,), BLOCK),
     "hybrid": CacheSpec((KV, SSM), BLOCK),
@@ -39,12 +30,7 @@ SPECS = {
 }
 
 
-def tokens_of(pieces: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """(segment, place) of every token: the definition of a text."""
-    return [(segment, place) for segment, length in pieces for place in range(length)]
-
-
-class SharingMachine(RuleBasedStateMachine):
+class SharingMachine(PrefixMachine):
     """The model is each sequence's whole text, and how much of it has room."""
 
     def __init__(self, spec: CacheSpec, num_blocks: int) -> None:
@@ -60,9 +46,6 @@ class SharingMachine(RuleBasedStateMachine):
         self.contents: dict[int, Content] = {}
         self.tokens: dict[int, int] = {}
         self.num_admitted = 0
-
-    def any_sequence(self, choice: int) -> int:
-        return list(self.tokens)[choice % len(self.tokens)]
 
     @rule(pieces=TEXTS, chunk=st.integers(1, 30), whole=st.booleans())
     def admit(self, pieces: list[tuple[int, int]], chunk: int, *, whole: bool) -> None:
@@ -80,11 +63,7 @@ class SharingMachine(RuleBasedStateMachine):
             return
         tokens = min(prefix.tokens + chunk, length)
         terms = Terms(room_tokens=length if whole else 0, prefix=prefix)
-        before = pickle.dumps(self.manager)
-        try:
-            self.manager.admit(number, tokens, terms)
-        except OutOfMemoryError:
-            assert pickle.dumps(self.manager) == before
+        if not self.has_room(self.manager.admit, number, tokens, terms):
             return
         self.texts[number], self.contents[number] = tokens_of(pieces), content
         self.tokens[number] = tokens
@@ -95,12 +74,7 @@ class SharingMachine(RuleBasedStateMachine):
         number = self.any_sequence(choice)
         more = min(chunk, len(self.texts[number]) - self.tokens[number])
         self.manager.trim(number)
-        before = pickle.dumps(self.manager)
-        try:
-            self.manager.extend(number, more)
-        except OutOfMemoryError:
-            assert pickle.dumps(self.manager) == before
-        else:
+        if self.has_room(self.manager.extend, number, more):
             self.tokens[number] += more
 
     @precondition(lambda self: self.tokens)
@@ -130,10 +104,6 @@ class SharingMachine(RuleBasedStateMachine):
         self.manager.begin_step()
 
     @invariant()
-    def is_sound(self) -> None:
-        self.manager.check_integrity()
-
-    @invariant()
     def who_shares_a_page_agrees_on_all_before_it(self) -> None:
         for group in self.spec.groups:
             if group.kind is not CacheKind.ATTENTION:
@@ -145,15 +115,6 @@ class SharingMachine(RuleBasedStateMachine):
                 for place, handle in enumerate(table):
                     text = self.texts[number][: (place // each + 1) * self.block]
                     assert text_at.setdefault(handle, text) == text
-
-    @invariant()
-    def shared_tokens_are_needed_once(self) -> None:
-        usage = self.manager.usage()
-        kv, state = self.spec.bytes_per_token(), self.spec.bytes_per_sequence()
-        least = max(self.tokens.values(), default=0) * kv + len(self.tokens) * state
-        most = sum(self.tokens.values()) * kv + len(self.tokens) * state
-        assert least <= usage.needed_bytes <= most
-        assert usage.needed_bytes <= usage.granted_bytes <= usage.peak_granted_bytes
 
 
 @pytest.mark.parametrize("num_blocks", [12, 40])

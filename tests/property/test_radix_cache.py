@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import pickle
-
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     invariant,
     precondition,
     rule,
@@ -16,20 +13,23 @@ from hypothesis.stateful import (
 )
 
 from allocator.backing import HostBacking
-from allocator.interface import OutOfMemoryError, Terms
+from allocator.interface import Terms
 from allocator.managers.sglang import Radix, SglangManager, SglangOptions, Strategy
 from allocator.prefix.content import Content
 from allocator.prefix.interface import PrefixSharing
-from allocator.spec import CacheGroup, CacheKind, CacheSpec
+from allocator.spec import CacheKind, CacheSpec
+from tests.property.prefix_machine import (
+    CHOICE,
+    KV,
+    LOCAL,
+    SSM,
+    TEXTS,
+    PrefixMachine,
+    Token,
+    tokens_of,
+)
 
 LENGTH = 40
-CHOICE = st.integers(0, 1000)
-TEXTS = st.lists(st.tuples(st.integers(0, 2), st.integers(1, 13)), max_size=4)
-"""Pieces of few segments, so that many texts start alike."""
-
-KV = CacheGroup("kv", CacheKind.ATTENTION, 2, 32)
-LOCAL = CacheGroup("local", CacheKind.ATTENTION, 2, 16)
-SSM = CacheGroup("ssm", CacheKind.STATE, 4, 128)
 NO_BUFFER = SglangOptions(radix=Radix.ON)
 EXTRA = SglangOptions(
     radix=Radix.ON, strategy=Strategy.EXTRA_BUFFER, page_size=2, grid=4, track_interval=8, states=4
@@ -41,15 +41,9 @@ DESIGNS = {
     "extra buffer": (CacheSpec((SSM, KV, LOCAL)), EXTRA),
     "state only": (CacheSpec((SSM,)), NO_BUFFER),
 }
-Token = tuple[int, int]
 
 
-def tokens_of(pieces: list[tuple[int, int]]) -> list[Token]:
-    """(segment, place) of every token: the definition of a text."""
-    return [(segment, place) for segment, length in pieces for place in range(length)]
-
-
-class RadixMachine(RuleBasedStateMachine):
+class RadixMachine(PrefixMachine):
     """The model: whole texts, and the sets of prefixes whose KV, and whose state, were kept.
 
     Nothing can be in the tree that was not kept; all that was kept is there as long as nothing
@@ -73,9 +67,6 @@ class RadixMachine(RuleBasedStateMachine):
         self.states: set[tuple[Token, ...]] = set()
         self.num_admitted = 0
         self.past: list[list[tuple[int, int]]] = []
-
-    def any_sequence(self, choice: int) -> int:
-        return list(self.tokens)[choice % len(self.tokens)]
 
     def room_for_a_state(self) -> bool:
         return any(
@@ -129,11 +120,7 @@ class RadixMachine(RuleBasedStateMachine):
         )
         tokens = min(prefix.tokens + chunk, len(text))
         terms = Terms(room_tokens=len(text) if whole else 0, prefix=prefix)
-        before = pickle.dumps(self.manager)
-        try:
-            self.manager.admit(number, tokens, terms)
-        except OutOfMemoryError:
-            assert pickle.dumps(self.manager) == before
+        if not self.has_room(self.manager.admit, number, tokens, terms):
             return
         self.texts[number], self.contents[number] = text, content
         self.tokens[number], self.computed[number] = tokens, prefix.tokens
@@ -144,12 +131,7 @@ class RadixMachine(RuleBasedStateMachine):
     def extend(self, choice: int, chunk: int) -> None:
         number = self.any_sequence(choice)
         more = min(chunk, len(self.texts[number]) - self.tokens[number])
-        before = pickle.dumps(self.manager)
-        try:
-            self.manager.extend(number, more)
-        except OutOfMemoryError:
-            assert pickle.dumps(self.manager) == before
-        else:
+        if self.has_room(self.manager.extend, number, more):
             self.tokens[number] += more
 
     @precondition(lambda self: self.tokens)
@@ -189,10 +171,6 @@ class RadixMachine(RuleBasedStateMachine):
             del table[number]
 
     @invariant()
-    def is_sound(self) -> None:
-        self.manager.check_integrity()
-
-    @invariant()
     def who_shares_a_page_agrees_on_all_before_it(self) -> None:
         for group in self.spec.groups:
             if group.kind is not CacheKind.ATTENTION:
@@ -215,11 +193,6 @@ class RadixMachine(RuleBasedStateMachine):
     @invariant()
     def every_byte_is_accounted_for(self) -> None:
         usage = self.manager.usage()
-        kv, state = self.spec.bytes_per_token(), self.spec.bytes_per_sequence()
-        least = max(self.tokens.values(), default=0) * kv + len(self.tokens) * state
-        most = sum(self.tokens.values()) * kv + len(self.tokens) * state
-        assert least <= usage.needed_bytes <= most
-        assert usage.needed_bytes <= usage.granted_bytes <= usage.peak_granted_bytes
         for pool in usage.pools:
             assert 0 <= pool.num_cached_states <= pool.num_cached
             assert pool.num_cached <= pool.num_pages - pool.num_live

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import pickle
 from typing import TYPE_CHECKING
 
-import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from allocator.backing import HostBacking
 from allocator.mapped_pool import Extent, MappedPool
 from allocator.row_pool import Placement, RowPool
 from allocator.run import pages_of_runs, runs_of_pages
+from tests.property.pool_machine import PoolMachine
 
 if TYPE_CHECKING:
     from allocator.row_pool import Moves
 
 GRANULE_BYTES, NUM_GRANULES = 1024, 14
-CHOICE = st.integers(0, 1000)
 PLACEMENTS = st.sampled_from(Placement)
 
 
-class Taking(RuleBasedStateMachine):
+class Taking(PoolMachine):
     """The model: how many pages there are, which are live, and where a search in turn goes on."""
 
     pool: RowPool
@@ -36,13 +34,6 @@ class Taking(RuleBasedStateMachine):
 
     def free(self) -> list[int]:
         return [page for page in range(self.num_pages) if page not in self.live]
-
-    def refuses(self, message: str) -> pytest.RaisesExc[ValueError]:
-        self.before = pickle.dumps(self.pool)
-        return pytest.raises(ValueError, match=message)
-
-    def is_unchanged(self) -> None:
-        assert pickle.dumps(self.pool) == self.before
 
     def lost(self, moves: Moves, num_pages: int) -> None:
         """Live pages at the end went, in order, to the lowest free ones; the rest stayed."""
@@ -71,13 +62,6 @@ class Taking(RuleBasedStateMachine):
     def take_everything(self) -> None:
         self.take(len(self.free()))
 
-    @rule(choices=st.sets(CHOICE, max_size=10))
-    def give(self, choices: set[int]) -> None:
-        live = sorted(self.live)
-        pages = sorted({live[choice % len(live)] for choice in choices} if live else set())
-        self.pool.give(runs_of_pages(pages))
-        self.live.difference_update(pages)
-
     @precondition(lambda self: self.live)
     @rule()
     def give_everything(self) -> None:
@@ -90,11 +74,6 @@ class Taking(RuleBasedStateMachine):
         assert self.pool.num_live == len(self.live)
         last = max(self.live, default=-1)
         assert self.pool.num_free_at_end == self.num_pages - last - 1
-
-    @invariant()
-    def is_sound(self) -> None:
-        self.pool.check_integrity()
-        self.pool.check_live(self.live)
 
 
 class RowMachine(Taking):

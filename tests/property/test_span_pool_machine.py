@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import pickle
-
-import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import initialize, invariant, rule
 
 from allocator.backing import HostBacking
-from allocator.run import pages_of_runs, runs_of_pages
+from allocator.run import pages_of_runs
 from allocator.span import SpanGeometry
 from allocator.span_pool import SpanPool
+from tests.property.pool_machine import PoolMachine
 
 NUM_GRANULES, SLAB_GRANULES, GRANULE_BYTES = 8, 12, 1024
-CHOICE = st.integers(0, 1000)
 
 
-class SpanPoolMachine(RuleBasedStateMachine):
+class SpanPoolMachine(PoolMachine):
     """The model: which pages are live, and which spans are there."""
 
     @initialize(shape=st.sampled_from([(256, 1), (1024, 1), (300, 3), (2048, 2)]))
@@ -32,13 +29,6 @@ class SpanPoolMachine(RuleBasedStateMachine):
 
     def in_use(self) -> set[int]:
         return {page // self.size for page in self.live}
-
-    def refuses(self, message: str) -> pytest.RaisesExc[ValueError]:
-        self.before = pickle.dumps(self.pool)
-        return pytest.raises(ValueError, match=message)
-
-    def is_unchanged(self) -> None:
-        assert pickle.dumps(self.pool) == self.before
 
     @rule(count=st.integers(0, 4))
     def add(self, count: int) -> None:
@@ -78,24 +68,12 @@ class SpanPoolMachine(RuleBasedStateMachine):
         new_spans = len(self.in_use()) - len(in_use)
         assert new_spans == -(-max(0, count - free_in_use) // self.size)
 
-    @rule(choices=st.sets(CHOICE, max_size=10))
-    def give(self, choices: set[int]) -> None:
-        live = sorted(self.live)
-        pages = sorted({live[choice % len(live)] for choice in choices} if live else set())
-        self.pool.give(runs_of_pages(pages))
-        self.live.difference_update(pages)
-
     @invariant()
     def counts_are_right(self) -> None:
         assert self.pool.num_pages == self.num_spans * self.size
         assert self.pool.num_live == len(self.live)
         assert self.pool.num_spans == self.num_spans
         assert self.pool.num_empty_spans == self.num_spans - len(self.in_use())
-
-    @invariant()
-    def is_sound(self) -> None:
-        self.pool.check_integrity()
-        self.pool.check_live(self.live)
 
 
 TestSpanPoolMachine = SpanPoolMachine.TestCase
