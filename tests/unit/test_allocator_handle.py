@@ -93,11 +93,14 @@ def test_a_name_retires_once_across_calls_and_within_one(
         table.retire(0, [(1, 1)])
 
 
-@pytest.mark.parametrize("runs", [[(1, 3)], [(1, 1), (2, 1), (3, 1)], [(3, 1), (1, 2)]])
-def test_retiring_is_all_or_none(table: PageTable, runs: list[tuple[int, int]]) -> None:
+@pytest.mark.parametrize(
+    ("runs", "dead"),
+    [([(1, 3)], "1 to 3"), ([(1, 1), (2, 1), (3, 1)], "2 to 2"), ([(3, 1), (1, 2)], "1 to 2")],
+)
+def test_retiring_is_all_or_none(table: PageTable, runs: list[tuple[int, int]], dead: str) -> None:
     first, second, third = issue(table, 0, (1, 3))
     table.retire(0, [(2, 1)])
-    with pytest.raises(StaleHandleError, match="is not live"):
+    with pytest.raises(StaleHandleError, match=f"an entry from {dead} is not live"):
         table.retire(0, runs)
     assert [table.page(first), table.page(third)] == [(0, 1), (0, 3)]
     with pytest.raises(StaleHandleError):

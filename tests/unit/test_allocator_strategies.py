@@ -8,6 +8,7 @@ from allocator.backing import HostBacking
 from allocator.interface import OutOfMemoryError
 from allocator.managers.avmp import AvmpManager, AvmpOptions, Switch, Trigger
 from allocator.rebalance.ahead import Ahead
+from allocator.rebalance.composed import composed_policy
 from allocator.rebalance.on_failure import OnFailure
 from allocator.rebalance.policy import Shortage
 from allocator.rebalance.predictive import Predictive
@@ -78,6 +79,18 @@ def test_hysteresis_does_not_count_a_move_that_did_not_take_place() -> None:
     refused = Shortage(1, 61, 60, lambda most: min(most, 50), 10, 100, operation=6)
     assert policy.on_shortage(refused) == 0
     assert policy.on_shortage(shortage(recipient=0, operation=7)) == 8
+
+
+@pytest.mark.parametrize("hysteresis", [0, 5])
+@pytest.mark.parametrize(("predicts", "kind"), [(False, OnFailure), (True, Predictive)])
+def test_a_policy_is_what_moves_behind_what_holds_it_back(
+    hysteresis: int, kind: type, *, predicts: bool
+) -> None:
+    policy = composed_policy(SPEC, 8, hysteresis, predicts=predicts)
+    if hysteresis:
+        assert isinstance(policy, Hysteresis)
+        policy = policy._inner  # noqa: SLF001 - what it hides is what is asked
+    assert type(policy) is kind
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,20 @@ def test_the_lowest_page_leaves_first() -> None:
     pages.check_integrity()
 
 
+@pytest.mark.parametrize("chapter", range(3))
+def test_a_chapter_that_loses_a_page_is_whole_no_more(chapter: int) -> None:
+    """Were it still marked whole, the run before its end would go too far."""
+    first = chapter * CHAPTER_PAGES
+    for lost, take in ((first, FreePages.pop), (first + 511, lambda p: p.remove_from(first + 511))):
+        pages = free((first, CHAPTER_PAGES))
+        take(pages)
+        pages.check_integrity()
+        assert pages.run_before(first + CHAPTER_PAGES) == (511 if lost == first else 0)
+        pages.add(lost, 1)
+        pages.check_integrity()
+        assert pages.runs() == [(first, CHAPTER_PAGES)]
+
+
 def test_a_take_gathers_the_lowest_runs_and_cuts_the_last() -> None:
     pages = free((3, 2), (8, 1), (510, 5), (700, 10))
     assert pages.take(4) == [(3, 2), (8, 1), (510, 1)]

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from scipy.stats import sem
 
 from sim.event_log import NO_SUBJECT, EventKind, EventLog, LogHeader, PoolHeader, RejectionReason
 from sim.metric import Slo, known_metrics, measure
@@ -51,6 +52,8 @@ def test_outcomes_count_each_end(log: EventLog) -> None:
     assert figures["preemptions"] == 1
     assert figures["oom_events"] == 1
     assert figures["recomputed_tokens"] == 150
+    counts = {reason.name.lower(): 0 for reason in RejectionReason}
+    assert figures["rejections"] == counts | {"too_long": 1}
 
 
 def test_rates_run_from_the_first_arrival_to_the_end(log: EventLog) -> None:
@@ -127,6 +130,27 @@ def test_stability_is_said_by_the_trend_of_the_queue() -> None:
     assert _queue(lambda second: 50 * (second % 3 > 0)) == "backlogged"
     assert _queue(lambda second: 50 * (second % 3 == 0)) == "stable"
     assert _queue(lambda _: 0) == "stable"
+
+
+def test_growth_is_a_share_of_what_arrived_and_lies_standard_errors_lower() -> None:
+    """An arrival a second; of each sixteenth of the run some never leave the queue, as said."""
+    stuck = [0, 1, 0, 2, 1, 3, 0, 1, 2, 2, 0, 1, 3, 1, 0, 2]
+    log = EventLog(LogHeader(16 * 8 + 1, 1000, S, ()))
+    for second in range(16 * 8 + 1):
+        log.append(second * S, EventKind.ARRIVAL, second, 3, 4)
+        piece, place = divmod(second - 1, 8)
+        if second == 0 or place >= stuck[piece]:
+            log.append(second * S, EventKind.ADMISSION, second, 3)
+    log.append(16 * 8 * S, EventKind.END, NO_SUBJECT, 0, 0)
+    # The last half says something too: its pieces of 4 s hold 64 arrivals, just enough.
+    halves = [min(4, count) if part == 0 else 0 for count in stuck[8:] for part in range(2)]
+    shares = [
+        (sum(pieces), sem(pieces) * 16, size) for pieces, size in ((stuck, 128), (halves, 64))
+    ]
+    low, unserved = max(((total - 2.5 * error) / n, total / n) for total, error, n in shares)
+    growth = measure(log, SLO)["queue_growth"]
+    assert growth["unserved_pct"] == pytest.approx(100 * unserved)
+    assert growth["unserved_low_pct"] == pytest.approx(100 * low)
 
 
 def test_a_run_too_short_to_say_is_stable() -> None:

@@ -2,7 +2,7 @@
 
 from allocator.backing import BackingCounters
 from sim.request import Sequence
-from sim.step import Chunk, StepPlan
+from sim.step import Chunk, StepPlan, StepWork
 from traces.record import Request
 
 
@@ -11,6 +11,18 @@ def test_a_plan_without_work_is_no_step() -> None:
     assert not StepPlan(maps=1, copies=1)
     assert StepPlan([sequence])
     assert StepPlan(chunks=[Chunk(sequence, 4, 0)])
+
+
+def test_a_step_in_numbers_counts_every_token_that_is_computed_seen_and_read() -> None:
+    """Chunks of 4 tokens after 3, and of 5 after none: pairs and reads are counted one by one."""
+    sequence = Sequence(Request(0, 0, prompt_tokens=10, output_tokens=1))
+    chunks = [Chunk(sequence, 4, 3), Chunk(sequence, 5, 0)]
+    plan = StepPlan([sequence] * 2, decode_context_tokens=21, chunks=chunks)
+    pairs = sum(3 + 1 + i for i in range(4)) + sum(1 + i for i in range(5))
+    work = StepWork.of(plan)
+    assert work == StepWork(2, 21, 2, 4 + 5, pairs, (3 + 4) + 5)
+    assert work.tokens == 2 + 9
+    assert StepWork.of(StepPlan([sequence], 7)) == StepWork(1, 7, 0, 0, 0, 0)
 
 
 def test_a_step_pays_for_what_was_asked_since_the_last_one_and_beside_it() -> None:

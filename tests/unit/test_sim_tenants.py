@@ -18,7 +18,7 @@ from sim.admissions.token_bucket import BucketUnit, Overflow, TokenBucket, Token
 from sim.costs.constant import ConstantExecutor
 from sim.engine import Engine, Wiring
 from sim.event_log import EventKind, EventLog, RejectionReason
-from sim.fair_queue import Prices, VirtualTokenQueue
+from sim.fair_queue import DeficitQueue, Prices, VirtualTokenQueue
 from sim.macro_steps import MacroStepEngine
 from sim.request import Sequence
 from sim.schedulers.fair import FairOptions, FairScheduler
@@ -130,6 +130,29 @@ def test_a_counter_is_service_over_weight() -> None:
     account.check_integrity([sequence])
 
 
+def test_who_comes_back_keeps_debts_and_no_balance() -> None:
+    """Of a grant of 100 tokens a prompt of 30 is paid; then a comes back, and again after 150."""
+    queue = DeficitQueue(Prices(prompt=1.0, output=1.0), quantum=100)
+    account = Account(Tenant("a"))
+
+    def serve(prompt_tokens: int) -> None:
+        sequence = Sequence(Request(0, 0, prompt_tokens, 200), account)
+        account.present += 1
+        queue.join(sequence)
+        account.admit(queue.leave())
+        assert not queue  # nobody waits, so a is active no more
+
+    serve(30)
+    assert queue.balance(account) == 70
+    serve(20)
+    assert queue.balance(account) == 80  # granted 100 anew, of which 20 are paid
+    for _ in range(150):
+        account.make_token()
+    assert queue.balance(account) == -70
+    serve(10)
+    assert queue.balance(account) == 20  # the debt stayed: 100 more, less 10
+
+
 def test_who_makes_way_for_whom_is_in_the_log() -> None:
     trace = trace_of("ab", prompt=8, output=9)
     log = run(trace, room_tokens=20)
@@ -158,6 +181,19 @@ def test_a_bucket_of_requests_may_refuse_and_tenants_may_have_rates_of_their_own
     log = run(trace, Tenant("a", rate=2.0, burst=1.0), controls=(TokenBucket(options),))
     throttled = RejectionReason.THROTTLED
     assert refused(log) == {1: throttled, 4: throttled}
+
+
+@pytest.mark.parametrize("overflow", Overflow)
+def test_a_bucket_without_a_rate_holds_nobody(overflow: Overflow) -> None:
+    bucket = TokenBucket(TokenBucketOptions(overflow=overflow))
+    log = run(trace_of("aab", prompt=300), controls=(bucket,))
+    assert (admitted(log), refused(log)) == ([(0, 0), (0, 1), (0, 2)], {})
+
+
+def test_a_bucket_holds_a_second_of_refill_unless_it_is_told() -> None:
+    bucket = TokenBucket(TokenBucketOptions(rate=12.0))
+    log = run(trace_of("aaa"), controls=(bucket,))
+    assert admitted(log) == [(0, 0), (0, 1), (S // 2, 2)]
 
 
 def test_more_than_a_bucket_holds_goes_when_it_is_full_and_leaves_a_debt() -> None:

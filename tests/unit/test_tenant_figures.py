@@ -30,7 +30,10 @@ EVIL = "<b>&[bold]"
 
 @pytest.fixture
 def log() -> EventLog:
-    """Two requests of a, three of b, of which one is turned away; b loses pages to a."""
+    """Two requests of a, three of b, of which one is turned away.
+
+    Tenant b loses pages to a twice, and once to itself.
+    """
     tenants = (TenantHeader("a", 1.0), TenantHeader(EVIL, 2.0))
     log = EventLog(LogHeader(5, 1000, S, (PoolHeader("kv", 10),), tenants=tenants))
     rows: list[tuple[int, EventKind, int, tuple[int, ...]]] = [
@@ -44,6 +47,8 @@ def log() -> EventLog:
         (3 * S, EventKind.MADE_WAY, 1, (0,)),
         (4 * S, EventKind.PREEMPTION, 1, (305, 5)),
         (4 * S, EventKind.MADE_WAY, 1, (1,)),
+        (4 * S, EventKind.PREEMPTION, 1, (305, 5)),
+        (4 * S, EventKind.MADE_WAY, 1, (0,)),
         (5 * S, EventKind.COMPLETION, 0, (5, 0, 0)),
         (5 * S, EventKind.ARRIVAL, 3, (50, 1, 0)),
         (7 * S, EventKind.FIRST_TOKEN, 3, ()),
@@ -51,7 +56,7 @@ def log() -> EventLog:
         (8 * S, EventKind.ARRIVAL, 4, (20, 2, 1)),
         (9 * S, EventKind.FIRST_TOKEN, 4, ()),
         (10 * S, EventKind.COMPLETION, 4, (2, 0, 0)),
-        (12 * S, EventKind.COMPLETION, 1, (11, 2, 1)),
+        (12 * S, EventKind.COMPLETION, 1, (11, 3, 1)),
         (20 * S, EventKind.END, NO_SUBJECT, (900, 980)),
     ]
     for time_ns, kind, subject, values in rows:
@@ -63,7 +68,7 @@ def test_each_tenant_has_its_own_figures(log: EventLog) -> None:
     first, second = measure(log, Slo(ttft_s=1.5, tpot_s=2.0))["tenants"]
     counts = ("requests", "completed", "rejected", "preemptions", "preemptions_for_others")
     assert [first[name] for name in counts] == [2, 2, 0, 0, 0]
-    assert [second[name] for name in counts] == [3, 2, 1, 2, 1]
+    assert [second[name] for name in counts] == [3, 2, 1, 3, 2]
     assert (first["tenant"], second["weight"]) == ("a", 2.0)
     assert second["rejections"]["queue_full"] == 1
     assert (first["served_tokens"], second["served_tokens"]) == (156, 333)
@@ -85,6 +90,28 @@ def test_shares_are_of_what_was_served_while_both_had_something_to_do(log: Event
     assert figures["jain_index"] == pytest.approx(expected)
 
 
+def test_who_is_turned_away_last_competed_until_then() -> None:
+    """Tenant a completes after 5 s and is refused after 9; by then b has 6 of its 11 tokens."""
+    tenants = (TenantHeader("a", 1.0), TenantHeader("b", 1.0))
+    log = EventLog(LogHeader(3, 1000, S, (PoolHeader("kv", 10),), tenants=tenants))
+    rows: list[tuple[int, EventKind, int, tuple[int, ...]]] = [
+        (0, EventKind.ARRIVAL, 0, (100, 2, 0)),
+        (0, EventKind.ARRIVAL, 1, (200, 11, 1)),
+        (4 * S, EventKind.FIRST_TOKEN, 0, ()),
+        (4 * S, EventKind.FIRST_TOKEN, 1, ()),
+        (5 * S, EventKind.COMPLETION, 0, (2, 0, 0)),
+        (9 * S, EventKind.ARRIVAL, 2, (50, 5, 0)),
+        (9 * S, EventKind.REJECTION, 2, (RejectionReason.THROTTLED, 55, 20)),
+        (14 * S, EventKind.COMPLETION, 1, (11, 0, 0)),
+        (14 * S, EventKind.END, NO_SUBJECT, (900, 980)),
+    ]
+    for time_ns, kind, subject, values in rows:
+        log.append(time_ns, kind, subject, *values)
+    first, second = measure(log, Slo())["tenants"]
+    assert first["share_pct"] == pytest.approx(100 * 102 / (102 + 206))
+    assert second["share_pct"] == pytest.approx(100 * 206 / (102 + 206))
+
+
 def test_jains_index_runs_from_one_of_all_to_one() -> None:
     assert jain_index(np.array([3.0, 3.0, 3.0])) == 1
     assert jain_index(np.array([5.0, 0.0, 0.0, 0.0])) == pytest.approx(1 / 4)
@@ -104,7 +131,7 @@ def test_names_of_tenants_are_text_and_never_markup(log: EventLog) -> None:
     for table in tenant_tables(result_of(log)):
         Console(file=printed, width=120).print(table)
     assert EVIL in printed.getvalue()
-    assert "2 (1)" in printed.getvalue()
+    assert "3 (2)" in printed.getvalue()
 
 
 def test_one_tenant_needs_no_table() -> None:
