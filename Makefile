@@ -9,7 +9,7 @@ SAMPLE := traces/samples/azure-like-3000.csv.gz
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL: # two targets would install into one environment at once
-.PHONY: help demo test lint static wheel docs bench clean FORCE
+.PHONY: help demo test coverage lint static wheel docs bench clean FORCE
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -23,6 +23,14 @@ demo: .stamps/base ## Replay a sample trace through three allocators and write a
 # More than eight workers only compete for memory; loadgroup keeps a group's tests on one worker.
 test: .stamps/dev ## Run the tests, one worker a core
 	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup
+
+# One report a package, all of them before the first that is too low ends the target.
+coverage: .stamps/dev ## Run the tests and show branch coverage; each package needs 95 %
+	rm -f .coverage .coverage.*
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup --cov --cov-report=
+	@failed=; for package in allocator scenarios sim traces; do echo "== $$package"; \
+		$(BIN)/python -m coverage report --include="$$package/*" --fail-under=95 || failed=1; \
+		done; test -z "$$failed"
 
 lint: static wheel ## Check style, types, layers, and that the wheel installs and works
 
@@ -45,7 +53,7 @@ bench: .stamps/dev ## Time the benchmarks
 
 clean: ## Remove everything that is generated, the environment too
 	rm -rf .venv .stamps build dist site *.egg-info demo-out .benchmarks .hypothesis
-	rm -rf .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .coverage .coverage.* .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- set-up ---
