@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gpu_backend.byte_backing import ByteBacking
     from gpu_backend.decoder import Decoder
     from gpu_backend.decoder_caches import SizedManager
+    from gpu_backend.executor_clock import StepClock
     from gpu_backend.graphs import Capture
     from gpu_backend.sequence_tables import Limits
     from sim.step import StepPlan
@@ -92,7 +93,7 @@ class DeviceExecutor:
         self._inputs = StepInputs(self._arena, self._tables, self.texts, limits.max_tokens)
         decoder.reach(limits.max_tokens)
         on_cuda = self._device.type == "cuda"
-        self._clock = CudaClock() if on_cuda else HostClock()
+        self._clock: StepClock = CudaClock() if on_cuda else HostClock()
         most_told = 2 * limits.max_sequences
         self._next = torch.zeros(most_told, dtype=torch.int64, device=self._device)
         self._told = torch.zeros(most_told, dtype=torch.int64, pin_memory=on_cuda)

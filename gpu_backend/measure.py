@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import torch
 
 NS_PER_MS = 1_000_000
-NS_PER_US = 1_000
 NOISE_ELEMENTS = 1 << 30
 """Drawn at once."""
 

@@ -1,4 +1,4 @@
-"""Traces become other traces: cut, thinned, sped up, laid over each other, given arrivals."""
+"""Traces become other traces: cut, sped up, laid over each other, given arrivals."""
 
 from __future__ import annotations
 
@@ -70,20 +70,6 @@ def scale_rate(trace: Trace, factor: float) -> Trace:
     if scaled[-1] > MAX_ARRIVAL_NS:
         raise TraceError(f"{trace.name}: a rate factor of {factor} stretches it beyond 146 years")
     return replace(trace, arrival_ns=np.array(scaled, dtype=np.int64))
-
-
-def thin(trace: Trace, keep: float, rng: np.random.Generator) -> Trace:
-    """Keep each request with a probability, independently; times stay as they are.
-
-    Raises:
-        TraceError: A probability outside of (0, 1], or nothing kept.
-    """
-    if not 0 < keep <= 1:
-        raise TraceError(f"{trace.name}: the fraction to keep must lie in (0, 1], not {keep}")
-    rows = np.flatnonzero(rng.random(len(trace)) < keep)
-    if not len(rows):
-        raise TraceError(f"{trace.name}: keeping {keep} of {len(trace)} requests left none")
-    return take(trace, rows)
 
 
 def superpose(traces: Sequence[Trace]) -> Trace:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from traces.arrival_process import Gamma, Poisson, parse_arrival_process
 from traces.load import TraceOptions, known_formats, load_trace
 from traces.record import Trace, TraceError
-from traces.transform import limit, scale_rate, superpose, thin, window, with_arrivals
+from traces.transform import limit, scale_rate, superpose, window, with_arrivals
 
 GZIP_MAGIC = b"\x1f\x8b"
 FORMATS = [None, *(known.name for known in known_formats())]
@@ -154,16 +154,6 @@ def test_slowing_down_and_speeding_up_again_changes_nothing(trace: Trace, factor
     assert trace.arrival_ns is not None
     assert fast.arrival_ns is not None
     assert (fast.arrival_ns == trace.arrival_ns // factor).all()
-
-
-@given(traces(), st.floats(0.01, 1), st.integers(0, 99))
-def test_thinning_keeps_a_part_in_order(trace: Trace, keep: float, seed: int) -> None:
-    try:
-        part = thin(trace, keep, np.random.default_rng(seed))
-    except TraceError:
-        return
-    part.check_integrity()
-    assert content_of(part) <= content_of(trace)
 
 
 @given(st.lists(traces(), min_size=1, max_size=4))

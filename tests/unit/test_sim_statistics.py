@@ -141,6 +141,7 @@ def test_flipped_signs_give_the_p_value_of_scipy(seed: int) -> None:
 def test_three_differences_cannot_be_beyond_chance() -> None:
     assert sign_flip_p([5.0, 6.0, 7.0]) == 0.25
     assert sign_flip_p([0.0, 0.0]) == 1.0
+    assert sign_flip_p([4.0]) == 1.0
     for wrong in ([], [1.0] * 21):
         with pytest.raises(ValueError, match="can be flipped"):
             sign_flip_p(wrong)

@@ -1,9 +1,15 @@
 """What a step computes and pays for."""
 
+from dataclasses import fields
+
 from allocator.backing import BackingCounters
 from sim.request import Sequence
 from sim.step import Chunk, StepPlan, StepWork
 from traces.record import Request
+
+
+def test_a_plan_starts_with_nothing_to_compute_and_nothing_to_pay() -> None:
+    assert not any(getattr(StepPlan(), field.name) for field in fields(StepPlan))
 
 
 def test_a_plan_without_work_is_no_step() -> None:

@@ -12,7 +12,7 @@ from traces.arrival_process import (
     parse_arrival_process,
 )
 from traces.record import Trace, TraceError
-from traces.transform import limit, scale_rate, superpose, thin, window, with_arrivals
+from traces.transform import limit, scale_rate, superpose, window, with_arrivals
 
 SECOND = 10**9
 
@@ -58,14 +58,6 @@ def test_scale_rate_divides_every_time() -> None:
     assert times(scale_rate(trace, 2)) == [0, SECOND // 2, SECOND]
     assert times(scale_rate(trace, 0.1)) == [0, 10 * SECOND, 20 * SECOND]
     assert times(scale_rate(trace, 3)) == [0, 333_333_333, 666_666_666]
-
-
-def test_thin_keeps_the_wanted_share() -> None:
-    trace = made([float(time) for time in range(10_000)])
-    kept = thin(trace, 0.25, rng())
-    # 6 standard deviations of a binomial count
-    assert len(kept) == pytest.approx(2500, abs=6 * np.sqrt(10_000 * 0.25 * 0.75))
-    assert thin(trace, 1.0, rng()).digest() == trace.digest()
 
 
 def test_superpose_goes_by_arrival_then_by_trace() -> None:
@@ -171,10 +163,6 @@ def test_impossible_transforms_are_refused() -> None:
         scale_rate(trace, 1e-12)
     with pytest.raises(TraceError, match="146 years"):
         with_arrivals(trace, Poisson(rate=1e-12), rng())
-    with pytest.raises(TraceError, match="must lie in"):
-        thin(trace, 0, rng())
-    with pytest.raises(TraceError, match="left none"):
-        thin(trace, 1e-9, rng())
     with pytest.raises(TraceError, match="at least one"):
         superpose([])
     with pytest.raises(TraceError, match="16 and 32"):

@@ -155,8 +155,7 @@ class ServegenReader(Options):
             output_tokens=np.concatenate([part.outputs for part in parts])[order],
             arrival_ns=np.rint(time_s[order] * NS_PER_S).astype(np.int64),
             tenants=tenants,
-            dropped=(DroppedRows("requests whose lengths no table gives", unknown),)
-            * bool(unknown),
+            dropped=(DroppedRows(NO_LENGTHS, unknown),) * bool(unknown),
         )
 
 
