@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from allocator.backing import Place
 from allocator.row_pool import Placement, RowPool
 from allocator.slab import fixed_pool
 
@@ -52,6 +53,15 @@ def test_a_fixed_pool_may_keep_pages_for_itself(host_backing: MakeBacking) -> No
     with pytest.raises(ValueError, match="no room for 1 more pages"):
         pool.lengthen(1)
     pool.check_integrity()
+
+
+def test_pages_of_a_row_lie_end_to_end_in_its_slab(host_backing: MakeBacking) -> None:
+    backing = host_backing(10)
+    fixed_pool("first", 16, backing, 1)
+    pool = fixed_pool("test", 48, backing, 2)
+    assert [pool.place(page) for page in (0, 1, 5)] == [
+        Place(pool.slab, first, 48) for first in (0, 48, 240)
+    ]
 
 
 def test_the_lowest_free_pages_are_taken_first() -> None:

@@ -6,6 +6,7 @@ import pytest
 from allocator.backing import HostBacking
 from allocator.run import pages_of_runs
 from allocator.span import SpanGeometry
+from allocator.span_lists import SpanLists
 from allocator.span_pool import SpanPool
 
 MIB = 1 << 20
@@ -188,3 +189,17 @@ def test_pages_of_one_span_each_come_and_go(host_backing: MakeBacking) -> None:
         pool.give(runs[::-1])
         assert pool.num_empty_spans == 4
         pool.check_integrity()
+
+
+def test_of_empty_spans_the_one_listed_last_goes_first() -> None:
+    lists = SpanLists(num_spans=6, pages_per_span=3)
+    for span in (4, 1, 5, 0):
+        lists.add(span, 3)
+    lists.add(2, 1)
+    assert (lists.num_empty, lists.first_empty(), lists.least_free()) == (4, 0, 1)
+    lists.remove(5, 3)  # the last takes its place
+    assert [lists.pop(3) for _ in range(3)] == [0, 1, 4]
+    lists.move(2, 1, 3)
+    assert (lists.num_empty, lists.first_empty(), lists.least_free()) == (1, 2, 3)
+    assert lists.pop(3, num_left=2) == 2
+    lists.check_integrity([0, 0, 2, 0, 0, 0])
