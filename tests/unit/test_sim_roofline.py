@@ -96,6 +96,18 @@ def test_parts_follow_one_another() -> None:
     assert price_ns(model, decode_plan(100), device) == 40 + 5000 + 300 + 1200
 
 
+@pytest.mark.parametrize(("maps", "unmaps"), [(3, 0), (0, 2), (3, 2)])
+def test_a_step_waits_for_changes_of_either_kind_and_hides_those_beside_it(
+    maps: int, unmaps: int
+) -> None:
+    model = replace(NOTHING, dense_bytes=500.0)
+    before, beside = decode_plan(10), decode_plan(10)
+    before.maps, before.unmaps = maps, unmaps
+    assert price_ns(model, before) == 500 + 700 + 50 * maps + 30 * unmaps
+    beside.maps_beside, beside.unmaps_beside = maps, unmaps
+    assert price_ns(model, beside) == 900 + 60 * maps + 40 * unmaps
+
+
 @pytest.mark.parametrize(
     ("maps", "unmaps", "expected_ns"),
     [(0, 0, 0), (1, 0, 750), (0, 1, 730), (3, 2, 700 + 3 * 50 + 2 * 30)],

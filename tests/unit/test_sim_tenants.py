@@ -131,7 +131,10 @@ def test_a_counter_is_service_over_weight() -> None:
 
 
 def test_who_comes_back_keeps_debts_and_no_balance() -> None:
-    """Of a grant of 100 tokens a prompt of 30 is paid; then a comes back, and again after 150."""
+    """Of a grant of 100 tokens prompts are paid; each time a comes back it has to be granted more.
+
+    A prompt of one token is no exception, and 150 tokens made are a debt.
+    """
     queue = DeficitQueue(Prices(prompt=1.0, output=1.0), quantum=100)
     account = Account(Tenant("a"))
 
@@ -142,6 +145,8 @@ def test_who_comes_back_keeps_debts_and_no_balance() -> None:
         account.admit(queue.leave())
         assert not queue  # nobody waits, so a is active no more
 
+    serve(1)
+    assert queue.balance(account) == 99
     serve(30)
     assert queue.balance(account) == 70
     serve(20)
