@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from traces.content import read_bytes
+from traces.content import lines
 from traces.record import TraceError
 from traces.table import Table, require_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 # Decimals stay text, so that no timestamp passes through a float; NaN becomes a text that no
 # column accepts.
 _DECODER = json.JSONDecoder(parse_float=str, parse_constant=str)
+
+PART_LINES = 1 << 14
+"""Objects that are in memory at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +71,10 @@ def json_keys(head: str) -> list[str]:
     return list(first) if isinstance(first, dict) else []
 
 
-def read_json_lines(path: Path, wanted: Sequence[str], extra: Sequence[str] = ()) -> JsonLines:
-    """Read one JSON object a line; blank lines are passed over.
+def json_line_parts(
+    path: Path, wanted: Sequence[str], extra: Sequence[str] = ()
+) -> Iterator[JsonLines]:
+    """Read one JSON object a line, some lines at a time; blank lines are passed over.
 
     Args:
         path: The file.
@@ -79,21 +85,25 @@ def read_json_lines(path: Path, wanted: Sequence[str], extra: Sequence[str] = ()
         TraceError: The file or its text is unusable, the first object lacks a key, or a line is no
             JSON object.
     """
-    values: dict[str, list[Any]] = {name: [] for name in (*wanted, *extra)}
-    lines: list[int] = []
-    for number, line in enumerate(read_bytes(path).decode().split("\n"), start=1):
-        # Python calls more characters space than JSON does, a lone control character among them.
-        if not line.strip(" \t\r"):
-            continue
-        entry = _decode(str(path), number, line)
-        if not lines:
-            require_columns(str(path), wanted, list(entry))
-        lines.append(number)
+    entries = ((number, _decode(str(path), number, line)) for number, line in lines(path))
+    is_first = True
+    while part := list(islice(entries, PART_LINES)):
+        if is_first:
+            require_columns(str(path), wanted, list(part[0][1]))
+        is_first = False
+        yield _part(str(path), part, (*wanted, *extra))
+
+
+def _part(
+    file: str, entries: Sequence[tuple[int, dict[str, Any]]], names: Sequence[str]
+) -> JsonLines:
+    values: dict[str, list[Any]] = {name: [] for name in names}
+    for _, entry in entries:
         for name, column in values.items():
             value = entry.get(name)
             # A tuple of numbers costs the garbage collector nothing; millions of lists do.
             column.append(tuple(value) if isinstance(value, list) else value)
-    return JsonLines(str(path), values, lines)
+    return JsonLines(file, values, [number for number, _ in entries])
 
 
 def _decode(file: str, number: int, line: str) -> dict[str, Any]:

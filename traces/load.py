@@ -12,16 +12,17 @@ from traces.archive import is_archive
 from traces.archive import members as archive_members
 from traces.columns import parse_columns, trace_from
 from traces.content import read_head
-from traces.csv_table import csv_columns, read_csv_table
-from traces.jsonl_table import json_keys, read_json_lines
+from traces.csv_table import csv_columns, csv_parts
+from traces.jsonl_table import json_keys, json_line_parts
 from traces.options import Options, build, described, split_spec
 from traces.reader import ArchiveReader
 from traces.record import TraceError
 from traces.registry import members
+from traces.table import joined
 from traces.wording import listed, nearest_file, nearest_first, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from traces.preset import Preset
     from traces.reader import TraceReader
@@ -158,18 +159,23 @@ def _with_options(reader: TraceReader, values: Mapping[str, str], seed: int) -> 
 
 def _read_columns(path: Path, text: str) -> Trace:
     mapping = parse_columns(text)
-    return trace_from(read_table(path, mapping.names), mapping)
+    return trace_from(_parts(path, mapping.names), mapping)
 
 
 def read_table(path: Path, names: Sequence[str]) -> Table:
     """Columns of a CSV or JSON Lines file, told by its first character, as cells of text.
 
     Raises:
-        TraceError: See `traces.csv_table` and `traces.jsonl_table`.
+        TraceError: See `traces.csv_table` and `traces.jsonl_table`; also far more rows than a log
+            of requests has.
     """
+    return joined(_parts(path, names))
+
+
+def _parts(path: Path, names: Sequence[str]) -> Iterator[Table]:
     if read_head(path).lstrip().startswith("{"):
-        return read_json_lines(path, names).table(names)
-    return read_csv_table(path, names)
+        return (part.table(names) for part in json_line_parts(path, names))
+    return csv_parts(path, names)
 
 
 def column_names(path: Path) -> list[str]:

@@ -134,7 +134,7 @@ def _check_range(name: str, entry: Field[Any], value: object) -> None:
             offer = nearest_first(value, about_it["choices"])
             raise TraceError(f"{name}: {entry.name} must be one of {offer}, not {shown(value)}")
         return
-    if not isinstance(value, int | float) or not math.isfinite(value):
+    if not (isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))):
         raise TraceError(f"{name}: {entry.name} must be a finite number, not {value!r}")
     if value < about_it["low"] or value <= about_it["above"] or value > about_it["high"]:
         raise TraceError(f"{name}: {entry.name} must be {_range_text(about_it)}, not {value}")

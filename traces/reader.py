@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from traces.columns import ColumnMapping, ZeroRows, trace_from
-from traces.csv_table import csv_columns, read_csv_table
+from traces.csv_table import csv_columns, csv_parts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,4 +81,4 @@ class CsvReader:
 
     def read(self, path: Path) -> Trace:
         """Read a whole file; see `traces.columns.trace_from`."""
-        return trace_from(read_csv_table(path, self.columns.names), self.columns, self.zero_rows)
+        return trace_from(csv_parts(path, self.columns.names), self.columns, self.zero_rows)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from traces.wording import one_sentence
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -22,6 +24,9 @@ ITERATED_TOGETHER = 4096
 
 class TraceError(ValueError):
     """A trace that cannot be used: one sentence that names the file, the line and the mend."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(one_sentence(sentence))
 
 
 class Request(NamedTuple):

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from traces.content import read_bytes
 from traces.record import TraceError
 from traces.ticks import TickPreset, TickStream
+from traces.wording import shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from traces.record import Int64Array
 
 COLUMN = "prompt_tokens"
+MOST_DIGITS = 9
 PROMPT_RANGE = (16, 4096)
 OUTPUT_RANGE = (32, 2048)
 
@@ -59,13 +62,7 @@ def read_prompt_counts(path: Path) -> Int64Array:
     Raises:
         TraceError: If it cannot be read, or a line is no whole number above 0.
     """
-    try:
-        header, *lines = path.read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise TraceError(f"{path} cannot be read ({reason}): name a file of counts") from None
-    except ValueError:
-        raise TraceError(f"{path} is empty: it needs a column {COLUMN}") from None
+    header, *lines = read_bytes(path).decode().split()
     if header != COLUMN:
         raise TraceError(f"{path}:1 must be the name of the one column, {COLUMN}, not {header!r}")
     if not lines:
@@ -74,6 +71,8 @@ def read_prompt_counts(path: Path) -> Int64Array:
 
 
 def _count(path: Path, number: int, line: str) -> int:
-    if not line.isdecimal() or int(line) < 1:
-        raise TraceError(f"{path}:{number} must be a whole number of tokens above 0, not {line!r}")
+    if not line.isdecimal() or len(line) > MOST_DIGITS or int(line) < 1:
+        raise TraceError(
+            f"{path}:{number} must be a whole number of tokens above 0, not {shown(line)}"
+        )
     return int(line)

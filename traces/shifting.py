@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from traces.bounds import MOST_DRAWN
 from traces.options import about
 from traces.preset import Preset
 from traces.record import Trace, TraceError
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHORT, LONG = "state-heavy", "kv-heavy"
-MAX_REQUESTS = 10**8
 MAX_MEAN_TOKENS = 10**6
 
 
@@ -86,8 +86,8 @@ class ShiftingPreset(Preset):
     def _arrivals(self, rng: np.random.Generator, kind: str) -> NDArray[np.float64]:
         """Thin a Poisson process at the full rate (Lewis and Shedler, 1979)."""
         expected = self.duration_s * (self.long_rate if kind == LONG else self.short_rate)
-        if expected > MAX_REQUESTS:
-            raise TraceError(f"{self.label}: over {MAX_REQUESTS} requests; lower rate or duration")
+        if expected > MOST_DRAWN:
+            raise TraceError(f"{self.label}: over {MOST_DRAWN:,} requests; lower rate or duration")
         times = np.sort(rng.uniform(0, self.duration_s, rng.poisson(expected)))
         share = self.long_share(times)
         keep = rng.random(len(times)) < (share if kind == LONG else 1 - share)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +14,14 @@ from traces.record import TraceError
 from traces.wording import listed, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from traces.record import Int64Array
 
 # Above any context there is, and low enough that sums over a trace stay inside int64.
 MAX_TOKENS = 2**31 - 1
+MOST_TABLE_ROWS = 1 << 22
+"""Of a table that is kept whole, as text."""
 # 18 digits always fit into int64; a trailing ".0" is what spreadsheets make of whole numbers.
 _WHOLE_NUMBER = r"^0*[0-9]{1,18}(\.0*)?$"
 
@@ -77,6 +80,27 @@ class Table:
         if not matches.all():
             row = int(np.argmin(matches))
             raise self.fail(row, problem(cells[row].as_py()))
+
+
+def joined(parts: Iterable[Table]) -> Table:
+    """One table of its parts; at least one.
+
+    Raises:
+        TraceError: They hold more than `MOST_TABLE_ROWS` rows, or a part cannot be read.
+    """
+    kept, before = [], [0]
+    for part in parts:
+        kept.append(part)
+        before.append(before[-1] + len(part))
+        if before[-1] > MOST_TABLE_ROWS:
+            raise TraceError(f"{part.file} holds more than {MOST_TABLE_ROWS:,} rows; give a part")
+
+    def line_of_row(row: int) -> int:
+        place = bisect_right(before, row) - 1
+        return kept[place].line_of_row(row - before[place])
+
+    cells = {name: pa.chunked_array([part.cells[name] for part in kept]) for name in kept[0].cells}
+    return Table(kept[0].file, cells, line_of_row)
 
 
 def to_int64(cells: Any) -> Int64Array:  # noqa: ANN401 - Arrow carries no types

@@ -14,6 +14,7 @@ Digits are read as digits: no value passes through a float. Below a nanosecond i
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -45,27 +46,53 @@ _ISO = re.compile(r"\d{4}-\d\d-\d\d")
 _ZONE = re.compile(r":\d\d(\.\d+)?(Z|[+-]\d\d(:?\d\d)?)$")
 
 
-def arrival_ns(table: Table, name: str, unit: str = "") -> Int64Array:
-    """A column of times as nanoseconds after its first, int64, shape (rows,), never falling.
+class ArrivalColumn:
+    """A column of times as nanoseconds after its first, part by part; they never fall.
 
     Args:
-        table: The cells.
         name: The column that holds the times.
         unit: "s", "ms", "us" or "ns" where it is known; else the rule of this module decides.
-
-    Raises:
-        TraceError: A cell is no time, a time lies before the one above it, or the times span more
-            than 146 years.
     """
-    cells = table.column(name)
-    first = cells[0].as_py()
-    if _ISO.match(first) and not unit:
-        nanoseconds = _iso_ns(table, name, cells)
-        _refuse_falling(table, name, nanoseconds)
-        return _after_first(nanoseconds)
-    plain = _without_exponents(cells)
-    table.require(plain, _NUMBER, lambda cell: _time_problem(name, cell))
-    return _number_ns(table, name, plain, unit or _unit(name, plain[0].as_py()))
+
+    def __init__(self, name: str, unit: str = "") -> None:
+        self._name, self._unit = name, unit
+        self._scale: _Scale | None = None
+        self._first, self._zero_ns = 0, 0
+        self._last, self._last_ns = 0, 0
+
+    def ns(self, table: Table) -> Int64Array:
+        """The times of the next rows, int64, shape (rows,).
+
+        Raises:
+            TraceError: A cell is no time, a time lies before the one above it, or the times span
+                more than 146 years.
+        """
+        cells = table.column(self._name)
+        is_new = self._scale is None
+        scale = self._scale or _scale_of(table, self._name, cells, self._unit)
+        whole, fraction_ns = scale.read(table, self._name, cells)
+        if is_new:
+            self._scale, self._first, self._last = scale, int(whole[0]), int(whole[0])
+        self._refuse_falling(table, whole, self._last)
+        self._refuse_late(table, whole, MAX_ARRIVAL_NS // 10**scale.digits)
+        times: Int64Array = (whole - self._first) * 10**scale.digits + fraction_ns
+        if is_new:
+            self._zero_ns, self._last_ns = int(times[0]), int(times[0])
+        self._refuse_falling(table, times, self._last_ns)
+        self._last, self._last_ns = int(whole[-1]), int(times[-1])
+        return times - self._zero_ns
+
+    def _refuse_falling(self, table: Table, times: Int64Array, before: int) -> None:
+        falls = times < np.concatenate(([before], times[:-1]))
+        if falls.any():
+            row, name = int(np.argmax(falls)), self._name
+            raise table.fail(row, f"{name} lies before the row above; sort the file by {name}")
+
+    def _refuse_late(self, table: Table, whole: Int64Array, most: int) -> None:
+        if int(whole[-1]) - self._first > most:
+            row, name = int(np.argmax(whole > self._first + most)), self._name
+            problem = "lies over 146 years after the first; give its unit as"
+            raise table.fail(row, f"{name} {problem} arrival={name}:ns")
 
 
 def instants_ns(table: Table, name: str, unit: str = "") -> Int64Array:
@@ -77,25 +104,55 @@ def instants_ns(table: Table, name: str, unit: str = "") -> Int64Array:
     Args:
         table: The cells; at least one row.
         name: The column that holds the times.
-        unit: As in `arrival_ns`.
+        unit: As in `ArrivalColumn`.
 
     Raises:
-        TraceError: A cell is no time, or lies over 146 years after the zero of its clock.
+        TraceError: A cell is no time, or lies over 146 years from the zero of its clock.
     """
     cells = table.column(name)
-    if _ISO.match(cells[0].as_py()) and not unit:
-        return _iso_ns(table, name, cells)
-    plain = _without_exponents(cells)
-    table.require(plain, _NUMBER, lambda cell: _time_problem(name, cell))
-    digits = UNIT_DIGITS[unit or _unit(name, plain[0].as_py())]
-    whole = to_int64(pc.replace_substring_regex(plain, r"\..*$", ""))
-    late = whole > MAX_ARRIVAL_NS // 10**digits
-    if late.any():
-        row = int(np.argmax(late))
-        problem = f"{name} is {whole[row]}, over 146 years; give its unit, as {name}:ns"
-        raise table.fail(row, problem)
-    nanoseconds: Int64Array = whole * 10**digits + _fraction_ns(plain, digits)
+    scale = _scale_of(table, name, cells, unit)
+    whole, fraction_ns = scale.read(table, name, cells)
+    far = np.abs(whole) > MAX_ARRIVAL_NS // 10**scale.digits
+    if far.any():
+        row = int(np.argmax(far))
+        given = cells[row].as_py()
+        raise table.fail(row, f"{name} is {given}, over 146 years; give its unit, as {name}:ns")
+    nanoseconds: Int64Array = whole * 10**scale.digits + fraction_ns
     return nanoseconds
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """How a column writes times.
+
+    Attributes:
+        digits: Between its unit and the nanosecond.
+        is_iso: Whether they are ISO 8601.
+        zone: Of these; None if they have none.
+    """
+
+    digits: int
+    is_iso: bool = False
+    zone: str | None = None
+
+    def read(self, table: Table, name: str, cells: Any) -> tuple[Int64Array, Int64Array | int]:  # noqa: ANN401
+        """Cells in whole units, and the nanoseconds that lie beyond each."""
+        if self.is_iso:
+            return _iso_ns(table, name, cells, self.zone), 0
+        plain = _without_exponents(cells)
+        table.require(plain, _NUMBER, lambda cell: _time_problem(name, cell))
+        whole = to_int64(pc.replace_substring_regex(plain, r"\..*$", ""))
+        return whole, _fraction_ns(plain, self.digits)
+
+
+def _scale_of(table: Table, name: str, cells: Any, unit: str) -> _Scale:  # noqa: ANN401
+    """What the first cell, the name and the user say; TraceError if that cell is no time."""
+    first = cells[0].as_py()
+    if _ISO.match(first) and not unit:
+        return _Scale(0, is_iso=True, zone="UTC" if _ZONE.search(first) else None)
+    plain = _without_exponents(cells.slice(0, 1))
+    table.require(plain, _NUMBER, lambda cell: _time_problem(name, cell))
+    return _Scale(UNIT_DIGITS[unit or _unit(name, plain[0].as_py())])
 
 
 def _unit(name: str, first: str) -> str:
@@ -120,21 +177,6 @@ def _without_exponents(cells: Any) -> Any:  # noqa: ANN401 - Arrow carries no ty
     )
 
 
-def _number_ns(table: Table, name: str, cells: Any, unit: str) -> Int64Array:  # noqa: ANN401
-    digits = UNIT_DIGITS[unit]
-    whole = to_int64(pc.replace_substring_regex(cells, r"\..*$", ""))
-    _refuse_falling(table, name, whole)
-    whole = whole - whole[0]
-    if whole[-1] > MAX_ARRIVAL_NS // 10**digits:
-        row = int(np.argmax(whole > MAX_ARRIVAL_NS // 10**digits))
-        raise table.fail(
-            row, f"{name} lies over 146 years after the first; give its unit as arrival={name}:ns"
-        )
-    nanoseconds: Int64Array = whole * 10**digits + _fraction_ns(cells, digits)
-    _refuse_falling(table, name, nanoseconds)
-    return _after_first(nanoseconds)
-
-
 def _fraction_ns(cells: Any, digits: int) -> Int64Array:  # noqa: ANN401
     """What stands behind the decimal points, in nanoseconds, by one digit more than is kept."""
     fractions = pc.replace_substring_regex(cells, r"^[0-9]*\.?", "")
@@ -142,9 +184,8 @@ def _fraction_ns(cells: Any, digits: int) -> Int64Array:  # noqa: ANN401
     return (to_int64(pc.utf8_slice_codeunits(padded, 0, digits + 1)) + 5) // 10
 
 
-def _iso_ns(table: Table, name: str, cells: Any) -> Int64Array:  # noqa: ANN401
+def _iso_ns(table: Table, name: str, cells: Any, zone: str | None) -> Int64Array:  # noqa: ANN401
     """Times with a zone become UTC; times without one are taken as they stand."""
-    zone = "UTC" if _ZONE.search(cells[0].as_py()) else None
     kind = pa.timestamp("ns", zone)
     try:
         return np.asarray(pc.cast(pc.cast(cells, kind), "int64"), dtype=np.int64)
@@ -167,17 +208,6 @@ def _first_failing_row(cells: Any, kind: Any) -> int:  # noqa: ANN401
         except pa.ArrowInvalid:
             high = middle
     return low
-
-
-def _after_first(nanoseconds: Int64Array) -> Int64Array:
-    return nanoseconds - int(nanoseconds[0])
-
-
-def _refuse_falling(table: Table, name: str, times: Int64Array) -> None:
-    falls = np.diff(times) < 0
-    if falls.any():
-        row = int(np.argmax(falls)) + 1
-        raise table.fail(row, f"{name} lies before the row above; sort the file by {name}")
 
 
 def _time_problem(name: str, cell: str) -> str:

@@ -13,11 +13,25 @@ if TYPE_CHECKING:
 SHOWN_CHARACTERS = 40
 LISTED_NAMES = 20
 SEARCHED_FILES = 1000
+MOST_CHARACTERS = 1600
+"""Of a message: the names of all models take 900."""
 
 
 def shown(text: str, most: int = SHOWN_CHARACTERS) -> str:
     """A text in quotes, escaped to one line and cut to a number of characters."""
     return repr(text if len(text) <= most else text[:most] + "...")
+
+
+def one_sentence(text: str) -> str:
+    """A message on one line and at bounded length, whatever it quotes; what is cut is its middle.
+
+    Characters that no terminal should be sent, and halves of surrogates, are escaped.
+    """
+    if len(text) > MOST_CHARACTERS:
+        text = f"{text[: MOST_CHARACTERS // 2]} ... {text[-MOST_CHARACTERS // 2 :]}"
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from traces.columns import ColumnMapping, trace_from
 from traces.content import read_head
-from traces.jsonl_table import json_keys, read_json_lines
+from traces.jsonl_table import json_keys, json_line_parts
 from traces.record import TraceError
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ class JsonlLengthsReader:
         if mapping is None:
             pairs = ", ".join(f"{prompt}/{output}" for prompt, output in LENGTH_KEYS)
             raise TraceError(f"{path} has none of {pairs}; name its keys with --columns")
-        return trace_from(read_json_lines(path, mapping.names).table(mapping.names), mapping)
+        parts = json_line_parts(path, mapping.names)
+        return trace_from((part.table(mapping.names) for part in parts), mapping)
 
 
 def _mapping(keys: Collection[str]) -> ColumnMapping | None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from traces.columns import ColumnMapping, trace_from
-from traces.jsonl_table import JsonLines, json_keys, read_json_lines
+from traces.bounds import MOST_PREFIX_BLOCKS
+from traces.columns import ColumnMapping, TraceBuilder
+from traces.jsonl_table import JsonLines, json_keys, json_line_parts
+from traces.record import TraceError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from traces.record import Trace
+    from traces.record import Int64Array, Trace
 
 BLOCK_TOKENS = 512
 MAX_BLOCK_ID = 2**63 - 1
@@ -38,13 +40,32 @@ class MooncakeReader:
         Raises:
             TraceError: A line is unusable, or its `hash_ids` cannot be prefix blocks of its prompt.
         """
-        content = read_json_lines(path, _COLUMNS.names, extra=("hash_ids",))
-        trace = trace_from(content.table(_COLUMNS.names), _COLUMNS)
-        if not any(content.values["hash_ids"]):
+        builder, prefixes = TraceBuilder(_COLUMNS), _Prefixes(path)
+        for part in json_line_parts(path, _COLUMNS.names, extra=("hash_ids",)):
+            prefixes.add(part, builder.add(part.table(_COLUMNS.names)))
+        trace = builder.trace()
+        if not prefixes.num_blocks:
             return trace
-        blocks = -(-trace.prompt_tokens // BLOCK_TOKENS)
-        prefixes = tuple(_prefix(content, row, most) for row, most in enumerate(blocks.tolist()))
-        return replace(trace, prefixes=prefixes, prefix_block_tokens=BLOCK_TOKENS)
+        return replace(trace, prefixes=tuple(prefixes.rows), prefix_block_tokens=BLOCK_TOKENS)
+
+
+class _Prefixes:
+    """Block ids of the requests read so far."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.rows: list[tuple[int, ...]] = []
+        self.num_blocks = 0
+
+    def add(self, part: JsonLines, prompt_tokens: Int64Array) -> None:
+        """Those of some more; TraceError if they cannot be blocks of these prompts."""
+        blocks = -(-prompt_tokens // BLOCK_TOKENS)
+        self.rows += (_prefix(part, row, most) for row, most in enumerate(blocks.tolist()))
+        self.num_blocks += sum(map(len, self.rows[-len(blocks) :]))
+        if self.num_blocks > MOST_PREFIX_BLOCKS:
+            raise TraceError(
+                f"{self._path} holds more than {MOST_PREFIX_BLOCKS:,} hash_ids; cut it"
+            )
 
 
 def _prefix(content: JsonLines, row: int, most: int) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from traces.archive import members
+from traces.bounds import MOST_DRAWN
 from traces.options import Options, about
 from traces.record import DroppedRows, Trace, TraceError
 from traces.renewal import GammaGaps, Gaps, WeibullGaps, arrivals_s
@@ -35,8 +36,6 @@ _PAIR = re.compile(r"\s*(\d{1,9})\s*:\s*(\d[\d.eE+-]*)\s*")
 YES, NO = "yes", "no"
 NO_LENGTHS = "requests whose lengths no table gives"
 LAST_S, MOST_RATE, SHAPES = 1e9, 1e6, (1e-3, 1e6)
-MOST_REQUESTS = 10**8
-"""Expected at most; more is no trace but a mistake, and would fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +132,8 @@ class ServegenReader(Options):
         clients = _clients(path)
         clients.sort(key=lambda client: (-client.expected, client.number))
         kept = clients[: self.clients or None]
-        if sum(client.expected for client in kept) > MOST_REQUESTS:
-            raise TraceError(f"{path}: its rates stand for more than {MOST_REQUESTS:,} requests")
+        if sum(client.expected for client in kept) > MOST_DRAWN:
+            raise TraceError(f"{path}: its rates stand for more than {MOST_DRAWN:,} requests")
         parts = [_Drawn.of(client, self.seed) for client in kept]
         if not sum(len(part.time_s) for part in parts):
             raise TraceError(f"{path}: no client sends anything")

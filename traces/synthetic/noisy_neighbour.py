@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from traces.arrival_process import Poisson
+from traces.bounds import MOST_DRAWN
 from traces.options import about
 from traces.preset import Preset
-from traces.record import Trace
+from traces.record import Trace, TraceError
 from traces.ticks import integers
 from traces.transform import superpose
 
@@ -60,8 +61,11 @@ class NoisyNeighbour(Preset):
         """Draw the well-behaved tenant's requests, then the other's, and lay them over each other.
 
         Raises:
-            TraceError: The rate is so low that the last arrival lies beyond 146 years.
+            TraceError: The rate is so low that the last arrival lies beyond 146 years, or there
+                are far too many requests.
         """
+        if self.n * (1 + self.factor) > MOST_DRAWN:
+            raise TraceError(f"{self.label}: over {MOST_DRAWN:,} requests; lower n or factor")
         rng = np.random.default_rng(self.seed)
         trace = self._requests(rng, WELL_BEHAVED, 1)
         if self.factor:

@@ -35,7 +35,7 @@ class PoissonTrace(Preset):
     description: ClassVar[str] = "Poisson arrivals with fixed or exponential lengths"
     source: ClassVar[str] = "the M/D and M/M queues of the textbooks"
 
-    n: int = field(default=1000, metadata=about("requests", low=1, high=10**8))
+    n: int = field(default=1000, metadata=about("requests", low=1, high=10**7))
     rate: float = field(default=5.0, metadata=about("requests a second", above=0))
     prompt: int = field(
         default=512, metadata=about("mean prompt tokens", low=1, high=MAX_MEAN_TOKENS)
