@@ -12,6 +12,7 @@ import numpy as np
 from scenarios.device import known_devices
 from scenarios.errors import UserError
 from scenarios.profile import FitError, Profile
+from scenarios.whole_file import write_text
 from sim.costs.profile import TERMS, CostTable, LaunchCosts
 from sim.costs.roofline import RemapCosts
 
@@ -124,7 +125,7 @@ def fitted_profile(
 def write_profile(file: Path, profile: Profile, evidence: Mapping[str, Any]) -> None:
     """Write a profile as `read_profile` reads it."""
     text = json.dumps(profile.to_json(evidence), indent=1)
-    file.write_text(text + "\n", encoding="utf-8")
+    write_text(file, text + "\n")
 
 
 def catalogue_name(product: str) -> str:

@@ -6,14 +6,21 @@ A file is a set of tables. Each holds figures that share one `source` (where the
 
 import dataclasses
 import difflib
-import math
 import tomllib
 import typing
 from pathlib import Path
 
 from scenarios.errors import UnknownNameError, UserError
+from scenarios.text_file import read_text
 
 _T = typing.TypeVar("_T")
+
+MOST_BYTES = 1 << 20
+MOST_LINE = 10_000
+"""Characters; Python's parser takes quadratic time for keys of many parts."""
+MOST_COUNT = 2**62
+LEAST_NUMBER, MOST_NUMBER = 1e-12, 1e24
+"""Sizes are bytes, rates are bytes or operations a second: beyond these nothing is built."""
 
 _PROVENANCE_KEYS = ("source", "verification")
 _KIND_NAMES = {
@@ -142,12 +149,18 @@ def read(file: Path) -> Document:
     Raises:
         UserError: the file cannot be read, is no TOML, or has a key outside the tables.
     """
+    text = read_text(file, MOST_BYTES)
+    for number, line in enumerate(text.splitlines(), start=1):
+        if len(line) > MOST_LINE:
+            raise UserError(
+                f"{file.name}:{number} is longer than {MOST_LINE:,} characters: break it"
+            )
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{file.name} is not valid TOML: {error}") from error
+        content = tomllib.loads(text)
+    except RecursionError:
+        raise UserError(f"{file.name} is not valid TOML: it nests too deep") from None
+    except ValueError as error:  # also numbers of thousands of digits
+        raise UserError(f"{file.name} is not valid TOML: {error}") from None
     for name, value in content.items():
         if not isinstance(value, dict):
             raise UserError(f"{file.name}: {name} must stand in a table, such as [model]")
@@ -164,5 +177,5 @@ def _fits(value: object, kind: type) -> bool:
     if kind is bool or isinstance(value, bool):
         return kind is bool and isinstance(value, bool)
     if kind is int:
-        return isinstance(value, int) and value > 0
-    return isinstance(value, int | float) and math.isfinite(value) and value > 0
+        return isinstance(value, int) and 0 < value <= MOST_COUNT
+    return isinstance(value, int | float) and LEAST_NUMBER <= value <= MOST_NUMBER

@@ -138,8 +138,18 @@ def check_replicas(count: int) -> None:
 def simulate(
     cell: Cell, trace: Trace, on_progress: Callable[[int], None] | None = None
 ) -> RunResult:
-    """Run a cell and measure its log; the figures are the same on every machine."""
-    log = ENGINES[cell.engine_step](trace, cell.wire(), on_progress).run()
+    """Run a cell and measure its log; the figures are the same on every machine.
+
+    Raises:
+        UserError: Its steps take so long that no clock of 64 bits holds their end.
+    """
+    try:
+        log = ENGINES[cell.engine_step](trace, cell.wire(), on_progress).run()
+    except OverflowError as error:  # a time no longer fits into 64 bits
+        raise UserError(
+            f"{cell.allocator}: the run would take more than 292 simulated years;"
+            " check the trace and the costs of steps"
+        ) from error
     figures = measure(log, cell.slo)
     figures["event_log_sha256"] = log.sha256()
     return RunResult(cell.allocator, log, figures)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from allocator.spec import SLAB_ALIGNMENT_BYTES
 from scenarios import catalogue
 from scenarios.catalogue import Provenance
 from scenarios.errors import UserError
@@ -10,6 +11,8 @@ from scenarios.model import Model
 
 _FOLDER = Path(__file__).parent / "devices"
 _GIB = 1 << 30
+MOST_GRANULES = 10**7
+"""Of a device; each is kept account of. An H200 has 71,886."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +179,14 @@ def read_device(file: Path) -> Device:
         UserError: the file is malformed; the message names file and key.
     """
     document = catalogue.read(file)
+    granule_bytes = document.build("virtual_memory", VirtualMemory).granule_bytes
+    size_bytes = document.build("memory", Memory).size_bytes
+    if granule_bytes % SLAB_ALIGNMENT_BYTES or size_bytes // granule_bytes > MOST_GRANULES:
+        raise document.table("virtual_memory").fault(
+            "granule_bytes",
+            f"must be a multiple of {SLAB_ALIGNMENT_BYTES}, and at least a part in"
+            f" {MOST_GRANULES:,} of the memory, not {granule_bytes}",
+        )
     return Device(
         name=file.stem,
         memory=document.build("memory", Memory),

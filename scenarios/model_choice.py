@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from scenarios.errors import UnknownNameError
 from scenarios.hf_config.read import read_hf_config
 from scenarios.model_file import known_models, load_model, read_model
+from scenarios.text_file import is_there
 
 if TYPE_CHECKING:
     from scenarios.model import Model
@@ -22,8 +23,8 @@ def choose_model(text: str) -> Model:
     if text in known_models():
         return load_model(text)
     path = Path(text)
-    if path.suffix == ".toml" and path.is_file():
+    if path.suffix == ".toml" and is_there(text):
         return read_model(path)
-    if path.exists() or path.suffix == ".json":
+    if is_there(text) or path.suffix == ".json":
         return read_hf_config(path)
     raise UnknownNameError("model", text, known_models())

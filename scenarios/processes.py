@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+import warnings
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from joblib import Parallel, delayed
 
 from scenarios.errors import LostWorkersError
+from scenarios.orphans import end_with
 from scenarios.retries import Lost, run_with_retries
 
 if TYPE_CHECKING:
@@ -71,10 +74,11 @@ def _delayed(calls: Iterable[Call], sent: list[int]) -> Iterator[Any]:
     """Joblib's calls; notes each that it takes."""
     for number, task in calls:
         sent.append(number)
-        yield delayed(_numbered)(number, task)
+        yield delayed(_for_parent)(os.getpid(), number, task)
 
 
-def _numbered(number: int, task: Task[Found]) -> tuple[int, Found]:
+def _for_parent(parent: int, number: int, task: Task[Found]) -> tuple[int, Found]:
+    end_with(parent)
     return number, task.run()
 
 
@@ -90,7 +94,10 @@ def results_as_they_end(calls: Iterable[Any], jobs: int) -> Iterator[Any]:
     parallel = Parallel(n_jobs=jobs, backend="loky", batch_size=1, return_as="generator_unordered")
     with ignoring_interrupts():
         results = parallel(calls)
-    yield from results
+    with warnings.catch_warnings():
+        # The user who interrupts knows that what is not done is cancelled.
+        warnings.filterwarnings("ignore", r"\d+ tasks which were still being processed")
+        yield from results
 
 
 @contextmanager

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scenarios.errors import UnknownNameError, UserError
+from scenarios.text_file import parse_json, read_bytes
 from sim.costs.profile import CostTable, LaunchCosts
 from sim.costs.roofline import RemapCosts
 
@@ -17,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PROFILE_SCHEMA = 1
+MOST_BYTES = 64 << 20
+MOST_NS = 1e15
+"""Eleven days: of a step, a token or a call; errors in percent stay below as well."""
 FOLDER = Path(__file__).parent / "profiles"
 REMAPS = ("remap", "remap_beside")
 
@@ -113,13 +115,8 @@ def load_profile(source: str) -> Profile:
 
 def read_profile(file: Path) -> Profile:
     """Read a profile file; errors as in `load_profile`."""
-    try:
-        content = file.read_bytes()
-        values = json.loads(content)
-    except OSError as error:
-        raise UserError(f"{file} cannot be read: {error}") from None
-    except ValueError as error:
-        raise UserError(f"{file.name} is not valid JSON: {error}") from None
+    content = read_bytes(file, MOST_BYTES)
+    values = parse_json(file, content)
     if not isinstance(values, dict) or values.get("schema") != PROFILE_SCHEMA:
         raise UserError(f"{file.name} is no profile of schema {PROFILE_SCHEMA}: calibrate anew")
     reader = _Reader(file.name, values)
@@ -179,6 +176,8 @@ class _Reader:
 
     def _checked(self, key: str, value: object) -> float:
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not 0 <= float(value) < math.inf:  # type: ignore[arg-type]
-            raise UserError(f"{self.name}: {key} must be a number, 0 or above, not {value!r}")
+        if not number or not 0 <= value <= MOST_NS:  # type: ignore[operator]
+            raise UserError(
+                f"{self.name}: {key} must be a number, 0 or above, up to {MOST_NS:g}, not {value!r}"
+            )
         return float(value)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from multiprocessing import Manager
+from multiprocessing.managers import SyncManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from joblib import delayed
@@ -19,6 +19,7 @@ from scenarios.device import load_device
 from scenarios.errors import UnknownNameError, UserError
 from scenarios.machine import MachineOptions, machine_of
 from scenarios.model_choice import choose_model
+from scenarios.orphans import end_with
 from scenarios.processes import results_as_they_end
 from scenarios.profile import load_profile
 from scenarios.result import ReplayResult, RunResult
@@ -203,7 +204,8 @@ def _run_all(
         return
     jobs = min(len(to_run), os.cpu_count() or 1)
     with _listening(watcher) as messages:
-        calls = (delayed(_run_in_worker)(i, cells[i], trace, messages) for i in to_run)
+        runs = ((i, cells[i]) for i in to_run)
+        calls = (delayed(_run_in_worker)(os.getpid(), run, trace, messages) for run in runs)
         yield from results_as_they_end(calls, jobs)
 
 
@@ -212,9 +214,11 @@ def _teller(watcher: Watcher | None, index: int) -> Callable[[int], None] | None
 
 
 def _run_in_worker(
-    index: int, cell: Cell, trace: Trace, messages: Queue[tuple[int, int]]
+    parent: int, run: tuple[int, Cell], trace: Trace, messages: Queue[tuple[int, int]]
 ) -> tuple[int, RunResult]:
     """Run a cell in a process of its own."""
+    end_with(parent)
+    index, cell = run
     reported = 0
 
     def tell(ended: int) -> None:
@@ -229,7 +233,9 @@ def _run_in_worker(
 @contextmanager
 def _listening(watcher: Watcher | None) -> Iterator[Queue[tuple[int, int]]]:
     """A queue whose messages reach the watcher from a thread of this process."""
-    with Manager() as manager:
+    manager = SyncManager()
+    manager.start(end_with, (os.getpid(),))
+    with manager:
         messages: Any = manager.Queue()
         thread = threading.Thread(target=_pass_on, args=(messages, watcher), daemon=True)
         thread.start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ from scenarios.store import kept_runs, read_kept
 from scenarios.sweep_page import sweep_html
 from scenarios.sweep_store import RESULTS, read_results
 from scenarios.sweep_table import by_allocator
+from scenarios.text_file import MOST_RESULT_BYTES, read_facts, read_text
+from scenarios.version import TWINPOOL_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,7 +60,7 @@ class ResultFolder:
         for name, command in MARKS.items():
             file = path / name
             if file.is_file():
-                facts = _read(file)
+                facts = read_facts(file)
                 found = command or str(facts.get("command"))
                 if found not in KINDS:
                     raise UserError(f"{file} was written by no command that has a report")
@@ -73,11 +75,13 @@ class ResultFolder:
         Raises:
             UserError: A damaged or missing file.
         """
-        return KINDS[self.command].page(self)
+        with _as_written(self):
+            return KINDS[self.command].page(self)
 
     def figures(self) -> Figures:
-        """Numbers by what they are of, to put beside those of another folder."""
-        return KINDS[self.command].figures(self)
+        """Numbers by what they are of, to put beside those of another folder; errors as above."""
+        with _as_written(self):
+            return KINDS[self.command].figures(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,23 @@ class Kind:
 
     page: Callable[[ResultFolder], str]
     figures: Callable[[ResultFolder], Figures]
+
+
+@contextmanager
+def _as_written(folder: ResultFolder) -> Iterator[None]:
+    """Say of a folder that it is not as its command of this version wrote it.
+
+    What a page is made of has a hundred keys; that one is missing or of another type shows here.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{folder.path} is not as twinpool {folder.command} {TWINPOOL_VERSION} writes it"
+            f" ({error!r}): run the command again"
+        ) from error
 
 
 def _replay_page(folder: ResultFolder) -> str:
@@ -110,7 +131,7 @@ def _own_page(folder: ResultFolder) -> str:
     file = folder.path / f"{folder.command}.html"
     if not file.is_file():
         raise UserError(f"{file} is missing: run twinpool {folder.command} again with --out")
-    return file.read_text(encoding="utf-8")
+    return read_text(file, MOST_RESULT_BYTES)
 
 
 def _of_runs(folder: ResultFolder) -> Figures:
@@ -156,13 +177,3 @@ def _numbers(values: Facts, prefix: str = "") -> Iterator[tuple[str, float]]:
             yield from _numbers(value, f"{prefix}{name} ")
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield prefix + name, float(value)
-
-
-def _read(file: Path) -> Facts:
-    try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        facts = None
-    if not isinstance(facts, dict):
-        raise UserError(f"{file} is damaged: run the command again")
-    return facts

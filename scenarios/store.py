@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scenarios.errors import UserError
 from scenarios.result import RunResult
+from scenarios.whole_file import appearing
 from sim.event_log import EventLog, LogHeader, PoolHeader, TenantHeader
 
 if TYPE_CHECKING:
@@ -22,11 +25,19 @@ T = TypeVar("T")
 
 COLUMNS = ("time_ns", "kind", "subject", "a", "b", "c")
 METADATA_KEY = b"twinpool"
+MOST_NAME = 120
+DAMAGE = (OSError, pa.ArrowException, KeyError, TypeError, ValueError, OverflowError)
+"""What reading raises where a file is not what was written: not a table, or without our header."""
 
 
 def run_file(folder: Path, allocator: str) -> Path:
     """Where a run of an allocator lies in a result folder."""
-    return folder / f"events-{re.sub(r'[^A-Za-z0-9.=_-]+', '-', allocator)}.parquet"
+    plain = re.sub(r"[^A-Za-z0-9.=_-]+", "-", allocator)
+    if plain != re.sub("[:,]", "-", allocator) or len(plain) > MOST_NAME:
+        # Signs that no name of a file should hold, or more of them than it can: two texts that
+        # look alike then still have two files.
+        plain = f"{plain[:MOST_NAME]}-{hashlib.sha256(allocator.encode()).hexdigest()[:8]}"
+    return folder / f"events-{plain}.parquet"
 
 
 def save_run(folder: Path, run: RunResult, digest: str) -> None:
@@ -45,10 +56,8 @@ def save_run(folder: Path, run: RunResult, digest: str) -> None:
     }
     table = pa.Table.from_pandas(pd.DataFrame(run.log.table(), columns=list(COLUMNS)))
     table = table.replace_schema_metadata({METADATA_KEY: json.dumps(about)})
-    target = run_file(folder, run.allocator)
-    partial = target.with_suffix(".partial")
-    pq.write_table(table, partial)
-    partial.replace(target)
+    with appearing(run_file(folder, run.allocator)) as partial:
+        pq.write_table(table, partial)
 
 
 def load_run(folder: Path, allocator: str, digest: str) -> RunResult | None:
@@ -60,7 +69,7 @@ def load_run(folder: Path, allocator: str, digest: str) -> RunResult | None:
         if _about(pq.read_schema(source)).get("digest") != digest:
             return None
         return _read(source)
-    except pa.ArrowInvalid:
+    except DAMAGE:
         return None
 
 
@@ -75,7 +84,7 @@ def kept_runs(folder: Path) -> dict[str, Path]:
     found = {}
     for path in sorted(folder.glob("events-*.parquet")):
         about = _read_or_refuse(path, lambda path: _about(pq.read_schema(path)))
-        if "allocator" not in about:
+        if not isinstance(about.get("allocator"), str):
             raise UserError(f"{path} is no run of `twinpool replay`: remove it")
         found[about["allocator"]] = path
     if not found:
@@ -95,19 +104,24 @@ def read_kept(path: Path) -> RunResult:
 def _read_or_refuse(path: Path, read: Callable[[Path], T]) -> T:
     try:
         return read(path)
-    except (OSError, pa.ArrowInvalid):
+    except DAMAGE:
         raise UserError(f"{path} is damaged: run `twinpool replay` again") from None
 
 
 def _read(path: Path) -> RunResult:
     table = pq.read_table(path)
     about = _about(table.schema)
-    log = EventLog.from_table(_header(about), table.to_pandas()[list(COLUMNS)].to_numpy("int64"))
+    columns = [table.column(name).cast("int64").fill_null(-1).to_numpy() for name in COLUMNS]
+    log = EventLog.from_table(_header(about), np.column_stack(columns))
+    if log.sha256() != about["metrics"]["event_log_sha256"]:
+        raise ValueError("its rows are not those that were written")
     return RunResult(about["allocator"], log, about["metrics"])
 
 
 def _about(schema: Any) -> dict[str, Any]:  # noqa: ANN401 - Arrow carries no types
-    about: dict[str, Any] = json.loads((schema.metadata or {}).get(METADATA_KEY, b"{}"))
+    about = json.loads((schema.metadata or {}).get(METADATA_KEY, b"{}"))
+    if not isinstance(about, dict):
+        raise TypeError("its header is no object")
     return about
 
 

@@ -16,6 +16,7 @@ from scenarios.sweep_page import sweep_html
 from scenarios.sweep_store import RESULTS, Ledger, write_results
 from scenarios.sweep_task import CapacityTask, Group, is_lost, settings_of
 from scenarios.version import SCHEMA_VERSION, TWINPOOL_VERSION
+from scenarios.whole_file import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -237,7 +238,7 @@ def _facts(scenario: SweepScenario, rows: list[Row], wall_seconds: float) -> dic
 
 
 def _write(folder: Path, result: SweepResult) -> None:
-    (folder / FACTS).write_text(json.dumps(result.facts, indent=1) + "\n", encoding="utf-8")
+    write_text(folder / FACTS, json.dumps(result.facts, indent=1) + "\n")
     if result.rows:
         write_results(folder / RESULTS, result.rows)
-        (folder / REPORT).write_text(sweep_html(result.facts, result.rows), encoding="utf-8")
+        write_text(folder / REPORT, sweep_html(result.facts, result.rows))

@@ -16,6 +16,7 @@ from scenarios.errors import UserError
 from scenarios.model_choice import choose_model
 from scenarios.profile import load_profile
 from scenarios.sweep_scenario import CapacityRule, Grid, MemoryRule, Mix, SweepScenario
+from scenarios.text_file import is_there
 from sim.preemption import known_preemptions
 from sim.router import known_routers
 from sim.tenant import Tenant
@@ -43,7 +44,7 @@ def load_sweep(source: str, profile: str | None = None) -> SweepScenario:
     Raises:
         UserError: One sentence with file and key.
     """
-    is_file = source.endswith(".toml") or Path(source).is_file()
+    is_file = source.endswith(".toml") or is_there(source)
     document = catalogue.read(Path(source) if is_file else _preset_file(source))
     scenario = _scenario(document)
     if profile is not None:

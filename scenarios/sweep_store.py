@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scenarios.errors import UserError
+from scenarios.errors import CannotWriteError, UserError
+from scenarios.whole_file import appearing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,13 +34,20 @@ class Ledger:
             self._read()
 
     def append(self, rows: Iterable[Row]) -> None:
-        """Record rows."""
+        """Record rows.
+
+        Raises:
+            CannotWriteError: The disk is full; a row that was cut short is run again.
+        """
         lines = []
         for row in rows:
             self.rows[row["digest"]] = row
             lines.append(json.dumps(row) + "\n")
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write("".join(lines))
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write("".join(lines))
+        except OSError as error:
+            raise CannotWriteError.of(self._path, error) from error
 
     def _read(self) -> None:
         content = self._path.read_bytes()
@@ -48,7 +56,7 @@ class Ledger:
             try:
                 row = json.loads(line)
                 self.rows[row["digest"]] = row
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 raise UserError(
                     f"{self._path}:{number} is no row of a sweep: delete the file or the line"
                 ) from None
@@ -63,9 +71,8 @@ def write_results(path: Path, rows: list[Row]) -> None:
     columns = {name: pa.array([row.get(name) for row in rows]) for name in names}
     if "error" in columns:
         columns["error"] = columns["error"].cast(pa.string())
-    partial = path.with_suffix(".partial")
-    pq.write_table(pa.table(columns), partial)
-    partial.replace(path)
+    with appearing(path) as partial:
+        pq.write_table(pa.table(columns), partial)
 
 
 def read_results(path: Path) -> list[Row]:
@@ -76,6 +83,7 @@ def read_results(path: Path) -> list[Row]:
     """
     try:
         rows: list[Row] = pq.read_table(path).to_pylist()
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(f"{path} cannot be read as results of a sweep: {error}") from None
+    except (OSError, ValueError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{path} cannot be read as results of a sweep: {reason}") from None
     return rows

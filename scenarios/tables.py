@@ -32,14 +32,16 @@ def replay_tables(result: ReplayResult, width: int) -> Iterator[Table]:
         f" {facts['budget_bytes'] / GIB:.2f} GiB for caches"
     )
     if facts["replicas"] > 1:
-        title += f" of each of {facts['replicas']:,} replicas behind {escape(facts['router'])}"
+        title += f" of each of {facts['replicas']:,} replicas behind {facts['router']}"
     num_columns = max(1, (width - LABEL_WIDTH) // COLUMN_WIDTH)
     for first in range(0, len(result.runs), num_columns):
         yield _table(title, result.runs[first : first + num_columns])
 
 
 def _table(title: str, runs: tuple[RunResult, ...]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table = Table(
+        title=escape(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD
+    )
     table.add_column("", no_wrap=True)
     for run in runs:
         name = run.allocator.replace(":", ":\n").replace(",", ",\n")

@@ -19,11 +19,11 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from scenarios.errors import UserError
 from scenarios.report import write_report
 from scenarios.sweep_table import sweep_table
 from scenarios.tables import list_lines, replay_tables
 from scenarios.tenant_table import tenant_tables
+from scenarios.whole_file import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,21 +123,6 @@ def _progress(*, quiet: bool) -> Progress:
     return Progress(*columns, console=console, disable=quiet or not console.is_terminal)
 
 
-def make_folder(folder: Path) -> Path:
-    """Make a result folder.
-
-    Raises:
-        UserError: If it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"cannot write to {folder} ({error.strerror}): name another --out"
-        ) from None
-    return folder
-
-
 def show_items(items: list[Item]) -> None:
     """Print what there is to choose from."""
     console = Console(soft_wrap=True)
@@ -148,7 +133,7 @@ def show_items(items: list[Item]) -> None:
 def show_replay(result: ReplayResult, folder: Path | None, *, as_json: bool) -> None:
     """Print a result, and write it to its folder."""
     if folder is not None:
-        (folder / "result.json").write_text(json.dumps(result.to_json(), indent=1) + "\n")
+        write_text(folder / "result.json", json.dumps(result.to_json(), indent=1) + "\n")
         if result.runs:
             write_report(result, folder / "report.html")
     if as_json:

@@ -139,7 +139,14 @@ class GranuleManager(SharedSpansManager):
 
 
 def span_geometry(page_bytes: int, backing: Backing, options: GranuleOptions) -> SpanGeometry:
-    """Spans that fill granules well, or where memory is short of those the fewest granules."""
+    """Spans that fill granules well, or where memory is short of those the fewest granules.
+
+    Raises:
+        ValueError: The least of a span is more than all memory.
+    """
+    if options.span > backing.num_granules:
+        most = backing.num_granules
+        raise ValueError(f"span must be at most the {most:,} granules of the memory")
     granule = backing.granule_bytes
     fewest = max(options.span, ceil_div(page_bytes, granule))
     if options.cell is Cell.DIVISOR:

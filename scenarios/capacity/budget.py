@@ -55,6 +55,10 @@ class Budget:
     terms: tuple[Term, ...]
 
 
+MOST_GIB = 10**6
+"""A petabyte: no device has it, and figures stay below 2**63."""
+
+
 @dataclass(frozen=True, slots=True)
 class BudgetOptions:
     """How the budget is found.
@@ -98,8 +102,8 @@ def budget_of(model: Model, device: Device | None, options: BudgetOptions) -> Bu
 
 
 def _given(memory_gib: float) -> Budget:
-    if not 0 < memory_gib < float("inf") or int(memory_gib * GIB) < 1:
-        raise UserError(f"--memory-gib must be above 0, not {memory_gib:g}")
+    if not 0 < memory_gib <= MOST_GIB or int(memory_gib * GIB) < 1:
+        raise UserError(f"--memory-gib must be above 0, up to {MOST_GIB:,}, not {memory_gib:g}")
     available = int(memory_gib * GIB)
     return Budget(available, available, available, None, 0, ())
 

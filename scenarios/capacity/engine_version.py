@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scenarios.errors import UserError
 
-_NUMBERS = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
+_NUMBERS = re.compile(r"v?(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?")
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -12,13 +13,20 @@ import typer
 from typer.core import TyperGroup
 
 from scenarios.commands.completion import Word, complete_options, whole_bash_words
-from scenarios.errors import LostWorkersError, UnknownNameError, UserError
+from scenarios.errors import CannotWriteError, LostWorkersError, UnknownNameError, UserError
+from scenarios.interrupts import ended_like_interrupted
 from scenarios.version import TWINPOOL_VERSION
 from traces.record import TraceError
+from traces.wording import one_sentence
 
 EXIT_FAILED = 1
 EXIT_USER = 2
 EXIT_INTERRUPTED = 130
+USERS_MISTAKES = {
+    *(errno.EACCES, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR),
+    *(errno.EPERM, errno.EROFS),
+}
+"""What the system says of names of files that cannot be used."""
 TRACEBACK_VARIABLE = "TWINPOOL_TRACEBACK"
 COMMANDS = (
     *("replay", "plan", "capacity", "sweep", "compare", "calibrate", "validate"),
@@ -95,28 +103,55 @@ def _common(
 
 
 def _say(sentence: str) -> None:
-    typer.echo(f"twinpool: {sentence}", err=True)
+    typer.echo(f"twinpool: {one_sentence(sentence)}", err=True)
 
 
 def run() -> int:
     """Run the command line; the exit status says how it went."""
-    usage_error: Any = typer.BadParameter.__mro__[2]  # the base of all that typer finds wrong
     try:
-        lead = whole_bash_words()
-        return int(app(prog_name="twinpool", standalone_mode=False, obj=lead) or 0)
-    except (UserError, TraceError, LostWorkersError) as error:
-        _say(str(error))
-        return EXIT_FAILED if isinstance(error, LostWorkersError) else EXIT_USER
-    except usage_error as error:
-        where = f"; see `{error.ctx.command_path} --help`" if error.ctx else ""
-        _say(error.format_message().rstrip(".") + where)
-        return EXIT_USER
+        with ended_like_interrupted():
+            lead = whole_bash_words()
+            code = int(app(prog_name="twinpool", standalone_mode=False, obj=lead) or 0)
+            if sys.stdout is not None:
+                sys.stdout.flush()  # a full disk shows here, not when Python ends
+            return code
     except BrokenPipeError:
-        # The reader of a pipe has left; Python would complain once more when it flushes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()  # the reader of a pipe has left, and needs to be told nothing
         return EXIT_FAILED
     except Exception as error:  # noqa: BLE001 - the last stop: whatever it is, it is said
-        if os.environ.get(TRACEBACK_VARIABLE):
-            traceback.print_exc()
-        _say(f"the run failed ({error!r}); set {TRACEBACK_VARIABLE}=1 to see where")
-        return EXIT_FAILED
+        _give_up_stdout()
+        sentence, code = _verdict(error)
+        _say(sentence)
+        return code
+
+
+def _verdict(error: Exception) -> tuple[str, int]:
+    """What to say of an error, and the exit status."""
+    usage_error: Any = typer.BadParameter.__mro__[2]  # the base of all that typer finds wrong
+    if isinstance(error, usage_error):
+        where = f"; see `{error.ctx.command_path} --help`" if error.ctx else ""
+        return error.format_message().rstrip(".") + where, EXIT_USER
+    if isinstance(error, UserError | TraceError):
+        return str(error), EXIT_USER
+    if isinstance(error, CannotWriteError | LostWorkersError):
+        return str(error), EXIT_FAILED
+    if isinstance(error, OSError) and error.errno:
+        is_theirs = error.filename is not None and error.errno in USERS_MISTAKES
+        what = f"{error.filename or 'cannot go on'}: {os.strerror(error.errno)}"
+        return what, EXIT_USER if is_theirs else EXIT_FAILED
+    if os.environ.get(TRACEBACK_VARIABLE):
+        traceback.print_exception(error)
+    return f"the run failed ({error!r}); set {TRACEBACK_VARIABLE}=1 to see where", EXIT_FAILED
+
+
+def _give_up_stdout() -> None:
+    """Write what can be written: Python would complain once more of what cannot when it ends."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        _drop_stdout()
+
+
+def _drop_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -19,8 +19,11 @@ from scenarios.capacity.run import CapacityAsk, CapacityResult, capacity
 from scenarios.capacity.tables import capacity_tables
 from scenarios.commands.options import JsonFlag, ModelOption, QuietFlag, StateDtypeOption
 from scenarios.errors import UserError
-from scenarios.terminal import make_folder, print_json, say
+from scenarios.result_lock import own_folder
+from scenarios.terminal import print_json, say
+from scenarios.whole_file import write_text
 from traces.load import TraceOptions, load_trace
+from traces.wording import shown
 
 EPILOG = (
     "Example: twinpool capacity --model qwen3.5-27b --device h200 --engine vllm"
@@ -28,13 +31,16 @@ EPILOG = (
     " --memory-gib 30 --compare vllm,sglang,avmp,two-ended,shared-bytes"
 )
 AUTO = "auto"
+MOST_DIGITS, MOST_COUNT = 9, 10**9
 _COMMA = re.compile(r",(?!\w+=)")  # not that between the options of an allocator
 
 
 CacheMemoryOption = Annotated[
     float | None, typer.Option(help="Memory for caches of a device, instead of deriving it.")
 ]
-TpSizeOption = Annotated[int, typer.Option(min=1, help="Devices that share the model.")]
+TpSizeOption = Annotated[
+    int, typer.Option(min=1, max=MOST_COUNT, help="Devices that share the model.")
+]
 EngineOption = Annotated[
     str, typer.Option(help="vllm, sglang, llama.cpp, tensorrt-llm, kvcached or an allocator.")
 ]
@@ -61,10 +67,10 @@ FolderOption = Annotated[Path | None, typer.Option(help="Folder for capacity.htm
 
 CacheModeOption = Annotated[str | None, typer.Option(help="vllm: none, align or all.")]
 DraftedOption = Annotated[
-    int | None, typer.Option(min=0, help="Tokens drafted a step: vllm, sglang.")
+    int | None, typer.Option(min=0, max=MOST_COUNT, help="Tokens drafted a step: vllm, sglang.")
 ]
 DraftLayersOption = Annotated[
-    int | None, typer.Option(min=0, help="Attention layers of the draft: vllm.")
+    int | None, typer.Option(min=0, max=MOST_COUNT, help="Attention layers of the draft: vllm.")
 ]
 VersionOption = Annotated[str | None, typer.Option(help="Release whose rules to follow: vllm.")]
 RadixOption = Annotated[
@@ -74,12 +80,12 @@ UnifiedFlag = Annotated[
     bool | None,
     typer.Option("--unified-memory", help="sglang: one buffer for states and KV."),
 ]
-OfVllm = Annotated[int | None, typer.Option(min=1, help="vllm.")]
-OfSglang = Annotated[int | None, typer.Option(min=0, help="sglang.")]
-OfSglangFrom1 = Annotated[int | None, typer.Option(min=1, help="sglang.")]
+OfVllm = Annotated[int | None, typer.Option(min=1, max=MOST_COUNT, help="vllm.")]
+OfSglang = Annotated[int | None, typer.Option(min=0, max=MOST_COUNT, help="sglang.")]
+OfSglangFrom1 = Annotated[int | None, typer.Option(min=1, max=MOST_COUNT, help="sglang.")]
 ShareOfSglang = Annotated[float | None, typer.Option(help="sglang.")]
-OfTensorrt = Annotated[int | None, typer.Option(min=0, help="tensorrt-llm.")]
-OfKvcached = Annotated[int | None, typer.Option(min=1, help="kvcached.")]
+OfTensorrt = Annotated[int | None, typer.Option(min=0, max=MOST_COUNT, help="tensorrt-llm.")]
+OfKvcached = Annotated[int | None, typer.Option(min=1, max=MOST_COUNT, help="kvcached.")]
 
 SETTINGS = (
     *("mamba_cache_mode", "block_size", "num_speculative_tokens", "draft_attention_layers"),
@@ -142,9 +148,9 @@ def _show(
     advice = advice_of(lengths, result.sizing) if lengths else None
     answer = to_json(result) | ({"recommendation": advice} if advice else {})
     if out is not None:
-        folder = make_folder(out)
-        (folder / "capacity.json").write_text(json.dumps(answer, indent=1) + "\n")
-        (folder / "capacity.html").write_text(capacity_html(result, answer), encoding="utf-8")
+        with own_folder(out) as folder:
+            write_text(folder / "capacity.json", json.dumps(answer, indent=1) + "\n")
+            write_text(folder / "capacity.html", capacity_html(result, answer))
     if as_json:
         print_json(answer)
         return
@@ -164,6 +170,8 @@ def _sequences(text: str | None) -> int | None:
     """
     if text is None or text == AUTO:
         return None
-    if not text.isdecimal() or not 0 < int(text) <= 10**9:
-        raise UserError(f"--max-num-seqs must be a whole number from 1 on or auto, not {text!r}")
+    if not text.isdecimal() or len(text) > MOST_DIGITS or int(text) < 1:
+        raise UserError(
+            f"--max-num-seqs must be a whole number from 1 on or auto, not {shown(text)}"
+        )
     return int(text)

@@ -12,7 +12,8 @@ from scenarios.compare.comparison import CompareOptions, compare
 from scenarios.compare.folder import REPORT
 from scenarios.compare.occupancy import occupancy_input
 from scenarios.compare.terminal import show_comparison
-from scenarios.terminal import make_folder, say
+from scenarios.result_lock import result_folder
+from scenarios.terminal import say
 
 EPILOG = (
     "Example: twinpool compare twinpool-out measured.csv --allocator vllm --columns"
@@ -49,7 +50,7 @@ def compare_command(
     """Compare a simulated run with what a real engine measured, request by request."""
     series = occupancy_input(occupancy, occupancy_columns, occupancy_pool)
     found = compare(CompareOptions(run, measured, allocator, columns, series))
-    folder = None if out is None else make_folder(out)
-    show_comparison(found, folder, as_json=as_json)
-    if folder is not None and not quiet:
-        say(f"report: {folder / REPORT}")
+    with result_folder(out) as folder:
+        show_comparison(found, folder, as_json=as_json)
+        if folder is not None and not quiet:
+            say(f"report: {folder / REPORT}")

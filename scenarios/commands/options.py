@@ -9,8 +9,10 @@ import typer
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 QuietFlag = Annotated[bool, typer.Option("--quiet", help="No progress and no notes on stderr.")]
+MOST_JOBS = 1024
 JobsOption = Annotated[
-    int | None, typer.Option(min=1, help="Processes; as many as processors by default.")
+    int | None,
+    typer.Option(min=1, max=MOST_JOBS, help="Processes; as many as processors by default."),
 ]
 
 ModelOption = Annotated[str, typer.Option(help="Model name, config.json or folder with one.")]

@@ -42,7 +42,8 @@ from scenarios.plan.folder import REPORT, write_plan
 from scenarios.plan.plan import PlanInterruptedError, plan
 from scenarios.plan.rounds import Runs
 from scenarios.plan.terminal import say_notes, show_plan
-from scenarios.terminal import EXIT_INTERRUPTED, make_folder, say, say_interrupted, stage_bars
+from scenarios.result_lock import result_folder
+from scenarios.terminal import EXIT_INTERRUPTED, say, say_interrupted, stage_bars
 from scenarios.trace_input import TraceInput
 from traces.load import TraceOptions
 from traces.loads import Traffic
@@ -141,8 +142,7 @@ class Output:
 
 def _answer(ask: PlanAsk, traffic: Traffic, output: Output) -> None:
     """Plan, write and print."""
-    folder = None if output.out is None else make_folder(output.out)
-    with stage_bars(quiet=output.quiet) as watcher:
+    with result_folder(output.out) as folder, stage_bars(quiet=output.quiet) as watcher:
         runs = Runs(folder, output.jobs, watcher)
         try:
             found = plan(ask, traffic, runs)
@@ -151,8 +151,8 @@ def _answer(ask: PlanAsk, traffic: Traffic, output: Output) -> None:
             say_interrupted(f"{runs.made} new runs", folder)
             show_plan(interruption.partial, as_json=output.as_json)
             raise typer.Exit(EXIT_INTERRUPTED) from None
-    if folder is not None:
-        write_plan(found, folder)
+        if folder is not None:
+            write_plan(found, folder)
     show_plan(found, as_json=output.as_json)
     if not output.quiet:
         say_notes(found)

@@ -34,11 +34,11 @@ from scenarios.commands.options import (
 from scenarios.machine import MachineOptions
 from scenarios.replay import ReplayInterruptedError, Scenario, cells_of, replay
 from scenarios.result import ReplayResult
+from scenarios.result_lock import result_folder
 from scenarios.slo import parse_slo
 from scenarios.tenants import parse_tenants
 from scenarios.terminal import (
     EXIT_INTERRUPTED,
-    make_folder,
     run_bars,
     say,
     say_interrupted,
@@ -110,11 +110,12 @@ def replay_command(
     reading = TraceOptions(format=trace_format, columns=columns, seed=seed)
     requests = TraceInput(trace, reading, arrivals, start, duration, limit, rate_scale).load()
     # With --json alone nothing is written.
-    folder = None if out is None and as_json else make_folder(out or DEFAULT_FOLDER)
-    result = _replayed(scenario, requests, folder, as_json=as_json, quiet=quiet)
-    show_replay(result, folder, as_json=as_json)
-    if folder is not None and not quiet:
-        say(f"report: {folder / 'report.html'}")
+    wanted = None if out is None and as_json else out or DEFAULT_FOLDER
+    with result_folder(wanted) as folder:
+        result = _replayed(scenario, requests, folder, as_json=as_json, quiet=quiet)
+        show_replay(result, folder, as_json=as_json)
+        if folder is not None and not quiet:
+            say(f"report: {folder / 'report.html'}")
 
 
 def _replayed(

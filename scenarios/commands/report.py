@@ -11,8 +11,10 @@ from scenarios.commands.options import JsonFlag, QuietFlag
 from scenarios.folder_comparison import comparison_page
 from scenarios.report.png import CannotDrawError, write_pngs
 from scenarios.result_folder import REPORT, ResultFolder
-from scenarios.terminal import make_folder, print_json, say
+from scenarios.result_lock import own_folder
+from scenarios.terminal import print_json, say
 from scenarios.version import SCHEMA_VERSION, TWINPOOL_VERSION
+from scenarios.whole_file import write_text
 
 EPILOG = "Example: twinpool report twinpool-out; twinpool report before after --out compared"
 COMPARISON = "comparison.html"
@@ -36,15 +38,15 @@ def report_command(
         page, name = found.page(), REPORT
     else:
         page, name = comparison_page(found, ResultFolder.open(other)), COMPARISON
-    target = make_folder(out or folder)
-    files = [target / name]
-    files[0].write_text(page, encoding="utf-8")
     note = ""
-    if png and other is None:
-        try:
-            files += write_pngs(page, target)
-        except CannotDrawError as reason:
-            note = str(reason)
+    with own_folder(out or folder) as target:
+        files = [target / name]
+        write_text(files[0], page)
+        if png and other is None:
+            try:
+                files += write_pngs(page, target)
+            except CannotDrawError as reason:
+                note = str(reason)
     _show(found, files, note, as_json=as_json, quiet=quiet)
 
 

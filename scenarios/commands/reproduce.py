@@ -17,7 +17,8 @@ from scenarios.reproduce.outcome import (
     known_paper,
 )
 from scenarios.reproduce.terminal import show_evaluation, show_fixes
-from scenarios.terminal import EXIT_INTERRUPTED, make_folder, say, say_interrupted, stage_bars
+from scenarios.result_lock import result_folder
+from scenarios.terminal import EXIT_INTERRUPTED, say, say_interrupted, stage_bars
 
 EPILOG = (
     "Example: twinpool reproduce avmp --sweep headline --jobs 2; twinpool reproduce avmp"
@@ -53,11 +54,10 @@ def reproduce_command(
     if list_fixes:
         show_fixes(as_json=as_json)
         return
-    folder = None if out is None else make_folder(out)
-    options = ReproduceOptions(
-        sweep, tuple(fix or ()), jobs or os.cpu_count() or 1, folder, sharegpt_prompts
-    )
-    with stage_bars(quiet=quiet) as watcher:
+    with result_folder(out) as folder, stage_bars(quiet=quiet) as watcher:
+        options = ReproduceOptions(
+            sweep, tuple(fix or ()), jobs or os.cpu_count() or 1, folder, sharegpt_prompts
+        )
         try:
             found = evaluate(options, watcher)
         except ReproduceInterruptedError as interruption:

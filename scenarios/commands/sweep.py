@@ -10,12 +10,12 @@ import typer
 
 from scenarios.commands.options import JobsOption, JsonFlag, ProfileOption, QuietFlag
 from scenarios.pools import BACKENDS, LOCAL, Place
+from scenarios.result_lock import own_folder
 from scenarios.sweep import REPORT, SweepInterruptedError, SweepLostError, SweepOptions, sweep
 from scenarios.sweep_file import load_sweep
 from scenarios.sweep_store import RESULTS
 from scenarios.terminal import (
     EXIT_INTERRUPTED,
-    make_folder,
     say,
     say_interrupted,
     show_sweep,
@@ -51,9 +51,8 @@ def sweep_command(
     """Run every cell of a scenario: models, mixes of traffic, loads, seeds, allocators."""
     loaded = load_sweep(scenario, profile)
     place = Place(jobs or os.cpu_count() or 1, backend, address)
-    folder = make_folder(out)
-    options = SweepOptions(folder, place, limit_cells)
-    with stage_bars(quiet=quiet) as watcher:
+    with own_folder(out) as folder, stage_bars(quiet=quiet) as watcher:
+        options = SweepOptions(folder, place, limit_cells)
         try:
             result = sweep(loaded, options, watcher)
         except SweepInterruptedError as interruption:

@@ -29,7 +29,8 @@ from scenarios.commands.options import (
 from scenarios.device_rig import device_product, rig_of, said_as_user_error
 from scenarios.errors import UserError
 from scenarios.machine import MachineOptions
-from scenarios.terminal import ended_by_interrupt, make_folder, print_json, stage_bars
+from scenarios.result_lock import result_folder
+from scenarios.terminal import ended_by_interrupt, print_json, stage_bars
 from scenarios.trace_input import TraceInput
 from scenarios.validation.kept import RESULT
 from scenarios.validation.terminal import show_validation
@@ -83,8 +84,7 @@ def validate_command(
     left = f"{kept}, a validation starts anew"
     with ended_by_interrupt(left), said_as_user_error():
         rig = _rig(validation, machine)
-        folder = None if out is None else make_folder(out)
-        with stage_bars(quiet=quiet) as watcher:
+        with result_folder(out) as folder, stage_bars(quiet=quiet) as watcher:
             result = validation.run(rig, requests, watcher, folder)
     if as_json:
         print_json(result.to_json())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from scenarios.compare.side import simulated_side
 from scenarios.errors import UnknownNameError, UserError
 from scenarios.store import kept_runs, read_kept
 from scenarios.tables import MARK
+from scenarios.text_file import read_facts
 from scenarios.version import SCHEMA_VERSION, TWINPOOL_VERSION
 from sim.metrics.stability import OVERLOADED
 from sim.replica_log import as_one
@@ -173,10 +173,7 @@ def _occupancy(
 def _facts(options: CompareOptions, run: RunResult) -> dict[str, Any]:
     """What was compared; seed and digests are those of the replay, where its result is kept."""
     kept = options.run / "result.json"
-    try:
-        replayed = json.loads(kept.read_text()) if kept.exists() else {}
-    except ValueError:
-        raise UserError(f"{kept} is damaged: run `twinpool replay` again") from None
+    replayed = read_facts(kept) if kept.exists() else {}
     names = ("seed", "scenario_digest", "trace_digest", "trace", "model", "device", "scheduler")
     return {
         "schema_version": SCHEMA_VERSION,

@@ -11,6 +11,7 @@ import pandas as pd
 from scenarios.compare.figures import LATENCIES
 from scenarios.compare.page import comparison_html
 from scenarios.compare.requests import errors_pct
+from scenarios.whole_file import appearing, write_text
 from sim.timeline import NS_PER_S
 
 if TYPE_CHECKING:
@@ -33,11 +34,14 @@ def write_comparison(found: Comparison, folder: Path) -> None:
         found: What was found.
         folder: Where to.
     """
-    (folder / FIGURES).write_text(json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n")
-    (folder / REPORT).write_text(comparison_html(found), encoding="utf-8")
-    requests_table(found.matching).to_csv(folder / REQUESTS, index=False)
+    figures = json.dumps(found.to_json(), indent=1, allow_nan=False)
+    write_text(folder / FIGURES, figures + "\n")
+    write_text(folder / REPORT, comparison_html(found))
+    with appearing(folder / REQUESTS) as partial:
+        requests_table(found.matching).to_csv(partial, index=False)
     if found.occupancy is not None:
-        occupancy_table(found.occupancy).to_csv(folder / OCCUPANCY, index=False)
+        with appearing(folder / OCCUPANCY) as partial:
+            occupancy_table(found.occupancy).to_csv(partial, index=False)
 
 
 def requests_table(matching: Matching) -> pd.DataFrame:

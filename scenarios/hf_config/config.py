@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from scenarios.errors import UserError
+from scenarios.text_file import parse_json, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,14 +38,7 @@ class Config:
         Raises:
             UserError: It cannot be read, is larger than 64 MiB, or holds no JSON object.
         """
-        try:
-            if file.stat().st_size > MOST_BYTES:
-                raise UserError(f"{file} is larger than 64 MiB: that is no config.json")
-            content = json.loads(file.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise UserError(f"{file} cannot be read: {error.strerror or error}") from error
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{file} is not valid JSON: {error}") from error
+        content = parse_json(file, read_text(file, MOST_BYTES))
         if not isinstance(content, dict):
             raise UserError(f"{file} holds no JSON object, so it is no config.json")
         return cls(file, content)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from scenarios.plan.page import plan_html
 from scenarios.sweep_store import write_results
+from scenarios.whole_file import appearing, write_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,10 +24,11 @@ def write_plan(found: PlanResult, folder: Path) -> None:
     """Write all files; older ones are replaced."""
     answer = found.to_json()
     text = json.dumps(answer, indent=1, allow_nan=False) + "\n"
-    (folder / ANSWER).write_text(text, encoding="utf-8")
-    (folder / REPORT).write_text(plan_html(answer), encoding="utf-8")
+    write_text(folder / ANSWER, text)
+    write_text(folder / REPORT, plan_html(answer))
     rows = [_flat(row) for row in found.runs]
-    pd.DataFrame(rows).to_csv(folder / TABLE_CSV, index=False)
+    with appearing(folder / TABLE_CSV) as partial:
+        pd.DataFrame(rows).to_csv(partial, index=False)
     write_results(folder / TABLE, rows)
 
 

@@ -18,6 +18,7 @@ from scenarios.report.replicas import replicas_html
 from scenarios.report.series import end_s_of, start_s_of
 from scenarios.report.table_html import table_html
 from scenarios.report.tenants import tenants_html
+from scenarios.whole_file import write_text
 from sim.replica_log import as_one
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def write_report(result: ReplayResult, path: Path) -> None:
         result: What was found; an interrupted replay may have no runs.
         path: The file to write; an older one is replaced.
     """
-    path.write_text(report_html(result), encoding="utf-8")
+    write_text(path, report_html(result))
 
 
 def report_html(result: ReplayResult) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import importlib
 import json
 import re
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from scenarios.errors import CannotWriteError
 from scenarios.report.document import part
+from scenarios.whole_file import appearing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +41,11 @@ def write_pngs(page: str, folder: Path) -> list[Path]:
         importlib.import_module("kaleido")
         drawing: Any = importlib.import_module("plotly.io")
         if figures:
-            drawing.write_images(figures, paths, width=WIDTH_PX, scale=SCALE)
+            with ExitStack() as stack:
+                partial = [stack.enter_context(appearing(path)) for path in paths]
+                drawing.write_images(figures, partial, "png", width=WIDTH_PX, scale=SCALE)
+    except CannotWriteError:
+        raise
     except ImportError:
         raise CannotDrawError("PNGs need kaleido: pip install 'twinpool[png]'") from None
     except Exception as error:  # kaleido's own errors have no common base

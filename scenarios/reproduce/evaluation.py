@@ -23,6 +23,7 @@ from scenarios.reproduce.phases import phase_table, same_decisions, timed_runs
 from scenarios.reproduce.run import Known, Worker
 from scenarios.reproduce.workloads import SHAREGPT
 from scenarios.sweep_store import write_results
+from scenarios.whole_file import appearing, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -102,10 +103,10 @@ def _studies(worker: Worker) -> dict[str, Any]:
 def write(found: Evaluation, folder: Path) -> None:
     """Write `result.json`, the tables as CSV and Parquet, and the report."""
     result = found.to_json()
-    (folder / RESULT).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_text(folder / RESULT, json.dumps(result, indent=1) + "\n")
     for name, rows in _tables(found):
         _write_table(folder, name, rows)
-    (folder / REPORT).write_text(report_html(result), encoding="utf-8")
+    write_text(folder / REPORT, report_html(result))
 
 
 def _tables(found: Evaluation) -> Iterator[tuple[str, Sequence[Row]]]:
@@ -129,4 +130,5 @@ def _write_table(folder: Path, name: str, rows: Sequence[Row]) -> None:
         for row in rows
     ]
     write_results(folder / f"{name}.parquet", flat)
-    pa_csv.write_csv(pa.Table.from_pylist(flat), folder / f"{name}.csv")
+    with appearing(folder / f"{name}.csv") as partial:
+        pa_csv.write_csv(pa.Table.from_pylist(flat), partial)

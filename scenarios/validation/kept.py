@@ -8,6 +8,7 @@ import json
 from typing import TYPE_CHECKING
 
 from scenarios.validation.steps import RecordedStep, StepAside
+from scenarios.whole_file import appearing, write_text
 from sim.step import StepWork
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ ASIDE = tuple(StepAside.__slots__)
 
 def keep(result: ValidationResult, steps: Sequence[RecordedStep], folder: Path) -> None:
     """Write the result so far, and the steps of its last row."""
-    (folder / RESULT).write_text(json.dumps(result.to_json(), indent=1) + "\n", encoding="utf-8")
-    with gzip.open(steps_file(folder, len(result.rows)), "wt", encoding="utf-8") as file:
+    write_text(folder / RESULT, json.dumps(result.to_json(), indent=1) + "\n")
+    target = steps_file(folder, len(result.rows))
+    with appearing(target) as partial, gzip.open(partial, "wt", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow((*TIMES, *StepWork.__slots__, *ASIDE))
         for step in steps:
