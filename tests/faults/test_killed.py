@@ -71,7 +71,8 @@ def test_a_replay_keeps_the_runs_that_were_done(number: signal.Signals, tmp_path
         assert process.returncode == -signal.SIGKILL
     else:
         assert process.returncode == 130
-        assert "interrupted: 1 of 2 runs are done; what is done is kept" in one_sentence(stderr.decode())
+        said = one_sentence(stderr.decode())
+        assert "interrupted: 1 of 2 runs are done; what is done is kept" in said
         json.loads((tmp_path / "here" / "result.json").read_text())
     _wait_until(lambda: not _living(process.pid))
     before = kept.stat().st_mtime_ns
