@@ -192,6 +192,7 @@ class EventLog:
         self.num_rows = 0
         self._cells: list[int] = []  # a list gains a row faster than an array
         self._spill = Spill()  # the blocks before
+        self._made = 0, NO_ROWS  # the cells as rows, and at how many rows that was
 
     @classmethod
     def from_table(cls, header: LogHeader, table: NDArray[np.int64]) -> EventLog:
@@ -219,7 +220,16 @@ class EventLog:
             cells = np.frombuffer(self._spill.read(number), dtype=np.int64)
             yield cells.reshape(-1, NUM_COLUMNS)
         if self._cells:
-            yield np.array(self._cells, dtype=np.int64).reshape(-1, NUM_COLUMNS)
+            yield self._rows_in_no_block()
+
+    def _rows_in_no_block(self) -> NDArray[np.int64]:
+        """Made once for all that read a log which does not grow."""
+        made_at, rows = self._made
+        if made_at != self.num_rows:
+            rows = np.array(self._cells, dtype=np.int64).reshape(-1, NUM_COLUMNS)
+            rows.flags.writeable = False
+            self._made = self.num_rows, rows
+        return rows
 
     def table(self) -> NDArray[np.int64]:
         """All rows, int64, shape (rows, 6), read-only."""

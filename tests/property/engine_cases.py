@@ -65,7 +65,7 @@ class Case:
     executor: StepExecutor
     trace: Trace
     num_samples: int
-    new_control: Callable[[], AdmissionControl] = AdmissionChain
+    new_control: Callable[[], AdmissionControl | None] = lambda: None
     tenants: tuple[Tenant, ...] = ()
     num_replicas: int = 1
 
@@ -208,8 +208,8 @@ def tenants(draw: st.DrawFn) -> tuple[Tenant, ...]:
 
 
 @st.composite
-def controls(draw: st.DrawFn) -> Callable[[], AdmissionControl]:
-    """New chains of some controls."""
+def controls(draw: st.DrawFn) -> Callable[[], AdmissionControl | None]:
+    """New chains of some controls, or none."""
     bucket = TokenBucketOptions(
         unit=draw(st.sampled_from(BucketUnit)),
         rate=draw(st.sampled_from([0.0, 300.0, 9000.0])),
@@ -223,7 +223,7 @@ def controls(draw: st.DrawFn) -> Callable[[], AdmissionControl]:
         lambda: QueueLimit(limit),
     ]
     chosen = draw(st.lists(st.sampled_from(makers), max_size=3, unique=True))
-    return lambda: AdmissionChain([make() for make in chosen])
+    return lambda: AdmissionChain([make() for make in chosen]) if chosen else None
 
 
 @st.composite
@@ -235,6 +235,8 @@ def cases(draw: st.DrawFn, name: str) -> Case:
         executor = ConstantExecutor(draw(st.sampled_from([STEP_NS, 333_333, 4 * STEP_NS])))
     num_samples = draw(st.sampled_from([3, 100, 10**6]))
     parts = new_manager, new_scheduler, executor, draw(traces()), num_samples
+    if draw(st.booleans()):  # the only replica, to which nobody but the trace sends requests
+        return Case(*parts, tenants=draw(tenants()))
     return Case(*parts, draw(controls()), draw(tenants()), draw(st.integers(1, 4)))
 
 
