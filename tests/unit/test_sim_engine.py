@@ -11,10 +11,11 @@ from allocator.backing import HostBacking
 from allocator.managers.shared_bytes import SharedBytesManager, SharedBytesOptions
 from allocator.spec import CacheGroup, CacheKind, CacheSpec
 from sim.batch import Batch
-from sim.clock import SAMPLE_PRIORITY, STEP_END_PRIORITY, Later
+from sim.clock import SAMPLE_PRIORITY, STEP_END_PRIORITY, Later, Timeline
 from sim.costs.constant import ConstantExecutor
 from sim.engine import SAMPLES_PER_INTERVAL, Engine, Wiring, sample_interval_ns
 from sim.event_log import EventKind, EventLog
+from sim.macro_steps import MacroStepEngine
 from sim.schedulers.fcfs import FcfsOptions, FcfsScheduler
 from sim.step import StepPlan
 from traces.record import Trace
@@ -211,3 +212,32 @@ def test_a_long_drain_is_sampled_ever_more_rarely() -> None:
     assert (gaps[1:] >= gaps[:-1]).all()
     assert gaps[SAMPLES_PER_INTERVAL - 1] == 2 * gaps[0]
     assert len(sampled_ns) < SAMPLES_PER_INTERVAL * np.log2(sampled_ns[-1] / sampled_ns[0])
+
+
+def test_an_instant_is_the_present_only_if_nothing_happens_until_then() -> None:
+    timeline = Timeline()
+    timeline.timeout(10)
+    assert timeline.advance(9)
+    assert timeline.now == 9
+    assert not timeline.advance(10)
+    assert timeline.now == 9
+
+
+def test_requests_that_only_join_a_queue_are_no_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps end between arrivals, and the queue grows: only samples and the start are events."""
+    trace, num_events = open_trace(*range(0, 1500, 3)), 0
+
+    def step(timeline: Timeline) -> None:
+        nonlocal num_events
+        num_events += 1
+        simpy.Environment.step(timeline)
+
+    monkeypatch.setattr(Timeline, "step", step)
+    counts, logs = [], []
+    for kind in (Engine, MacroStepEngine):
+        num_events = 0
+        logs.append(kind(trace, replace(wiring(20), num_samples=3)).run().to_bytes())
+        counts.append(num_events)
+    assert logs[0] == logs[1]
+    assert counts[0] > 500
+    assert counts[1] < 20
