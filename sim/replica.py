@@ -120,6 +120,11 @@ class Replica:
         batch, run, log, num_ended = self.batch, self._run, self._log, 0
         self._wake()
         while True:
+            if batch.num_ended > num_ended:
+                num_ended = batch.num_ended
+                run.note_ended()
+                if run.is_over:
+                    return
             num_rows = log.num_rows
             plan = self._plan()
             if plan.decodes or plan.chunks:
@@ -129,11 +134,6 @@ class Replica:
             elif log.num_rows == num_rows:
                 yield self._sleep()
                 self._wake()
-            if batch.num_ended > num_ended:
-                num_ended = batch.num_ended
-                run.note_ended()
-                if run.is_over:
-                    return
 
     def settle(self) -> None:
         """Bring the batch and the memory to where they are now, step by step.

@@ -121,6 +121,16 @@ def test_a_trace_of_refused_requests_ends() -> None:
     assert times(log, EventKind.END) == [7]
 
 
+@pytest.mark.parametrize("arrivals_ns", [(0, 0), (0, 5), (7, 7, 9)])
+def test_a_trace_that_is_refused_as_it_arrives_ends_in_both_engines(
+    arrivals_ns: tuple[int, ...],
+) -> None:
+    trace = open_trace(*arrivals_ns, prompt=1000)
+    exact, fast = Engine(trace, wiring()).run(), MacroStepEngine(trace, wiring()).run()
+    assert times(fast, EventKind.REJECTION) == list(arrivals_ns)
+    assert fast.sha256() == exact.sha256()
+
+
 def test_progress_counts_requests_that_ended() -> None:
     seen: list[int] = []
     run(open_trace(0, 0, 50), seen.append)
