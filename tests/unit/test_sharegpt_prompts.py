@@ -41,7 +41,7 @@ def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     with pytest.raises(TraceError, match="No such file"):
         read_prompt_counts(tmp_path / "none.csv")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(TraceError, match="is no text"):
+    with pytest.raises(TraceError, match="is UTF-16 text; convert it to UTF-8"):
         read_prompt_counts(tmp_path / "binary")
 
 

@@ -120,7 +120,8 @@ def test_jains_index_runs_from_one_of_all_to_one() -> None:
 
 
 def result_of(log: EventLog) -> ReplayResult:
-    return ReplayResult({}, (RunResult("avmp", log, measure(log, Slo())),))
+    metrics = measure(log, Slo()) | {"event_log_sha256": log.sha256()}
+    return ReplayResult({}, (RunResult("avmp", log, metrics),))
 
 
 def test_names_of_tenants_are_text_and_never_markup(log: EventLog) -> None:
