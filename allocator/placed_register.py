@@ -84,10 +84,10 @@ class PlacedRegister(JournaledRegister):
         return self._reach.end(number)
 
     def settle(self) -> None:
-        """See `Register.settle`."""
-        self._look()
+        """See `Register.settle`; what is known then depends on no earlier look."""
+        self._journal.tell(self._places, self._placed)
         super().settle()
-        self._placed = START
+        self._have_looked()
 
     def check_integrity(self) -> None:
         """See `Register.check_integrity`; places and names must agree."""
