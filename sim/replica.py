@@ -118,7 +118,7 @@ class Replica:
     def serve(self) -> Generator[simpy.Event, None, None]:
         """SimPy process: turn after turn until the run is over."""
         batch, run, log, num_ended = self.batch, self._run, self._log, 0
-        self._wake()
+        batch.now_ns = self._clock.now_ns
         while True:
             if batch.num_ended > num_ended:
                 num_ended = batch.num_ended

@@ -251,3 +251,10 @@ def test_requests_that_only_join_a_queue_are_no_events(monkeypatch: pytest.Monke
     assert logs[0] == logs[1]
     assert counts[0] > 500
     assert counts[1] < 20
+
+
+@pytest.mark.parametrize("kind", [Engine, MacroStepEngine])
+def test_a_run_in_which_all_are_refused_at_once_ends(kind: type[Engine]) -> None:
+    log = kind(open_trace(0, 0, prompt=101), wiring(room_tokens=100)).run()
+    assert times(log, EventKind.REJECTION) == [0, 0]
+    assert times(log, EventKind.END) == [0]
