@@ -46,13 +46,13 @@ wheel: .stamps/dev ## Build the wheel, install it apart and run it
 # Without --quiet, which would not count warnings and so never fail.
 docs: .stamps/docs ## Build the documentation as a site, with every link checked
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --config-file .ci/mkdocs.yml
-	@echo "The site begins at $(CURDIR)/site/index.html"
+	@echo "The site begins at $(CURDIR)/build/docs/index.html"
 
 bench: .stamps/dev ## Time the benchmarks
 	$(BIN)/python -m pytest --benchmark-only tests/benchmark
 
 clean: ## Remove everything that is generated, the environment too
-	rm -rf .venv .stamps build dist site *.egg-info demo-out .benchmarks .hypothesis
+	rm -rf .venv .stamps build dist *.egg-info demo-out .benchmarks .hypothesis
 	rm -rf .coverage .coverage.* .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -90,6 +90,6 @@ def _here(distributed: Any, jobs: int) -> Any:  # noqa: ANN401 - the same
         return distributed.LocalCluster(
             n_workers=jobs,
             threads_per_worker=1,
-            dashboard_address=None,
+            dashboard_address=":0",  # with None it asks for port 8787, which another may have
             silence_logs=logging.CRITICAL,
         )

@@ -44,7 +44,7 @@ CLUSTER = """
 import sys, distributed
 if __name__ == "__main__":
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=60
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=60
     ) as cluster:
         print(cluster.scheduler_address, flush=True)
         sys.stdin.read()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.docs.page import NewFile
 
 ROOT = Path(__file__).resolve().parents[2]
-LEFT_OUT = shutil.ignore_patterns(".*", "*.egg-info", "build", "dist", "site", "*-out")
+LEFT_OUT = shutil.ignore_patterns(".*", "*.egg-info", "build", "dist", "*-out")
 NOT_INHERITED = ("PYTEST", "COV", "FORCE_COLOR", "CLICOLOR", "TWINPOOL")
 COLUMNS = 80
 LIMIT_S = 600

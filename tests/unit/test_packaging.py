@@ -13,9 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("allocator", "gpu_backend", "scenarios", "sim", "traces")
 NOT_SHIPPED = {".md", ".pyc"}
-NOT_SOURCE = shutil.ignore_patterns(
-    ".*", "__pycache__", "*.egg-info", "build", "dist", "demo-out", "site"
-)
+NOT_SOURCE = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "demo-out")
 
 
 def project_version() -> str:

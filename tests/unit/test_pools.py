@@ -114,7 +114,7 @@ def dask() -> Iterator[Any]:
     with (
         distributed.scheduler.dask.config.set(OWN_CLUSTER),
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=60
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=60
         ) as cluster,
     ):
         yield cluster
