@@ -54,7 +54,10 @@ def run_guided(
         return mutator.mutate(data, most) if data and number % 2 else mutator.fresh()[:most]
 
     limits = ("-rss_limit_mb=0", "-timeout=0", f"-max_len={MOST_BYTES}", "-verbosity=0")
-    arguments = [sys.argv[0], f"-seed={seed + 1}", "-runs=-1", *limits, str(corpus)]
+    beside = (
+        f"-artifact_prefix={corpus.parent}/"  # else slow inputs land in whatever folder this is
+    )
+    arguments = [sys.argv[0], f"-seed={seed + 1}", "-runs=-1", *limits, beside, str(corpus)]
     atheris.Setup(arguments, feed, custom_mutator=edit)
     atheris.Fuzz()
     raise SystemExit("libFuzzer came back")
