@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scenarios.errors import LostWorkersError, UserError
-from scenarios.processes import ignoring_interrupts
+from scenarios.interrupts import ignoring_interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

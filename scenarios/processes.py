@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 import warnings
 from concurrent.futures import BrokenExecutor
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from joblib import Parallel, delayed
 
 from scenarios.errors import LostWorkersError
+from scenarios.interrupts import ignoring_interrupts
 from scenarios.orphans import end_with
 from scenarios.retries import Lost, run_with_retries
 
@@ -98,20 +96,3 @@ def results_as_they_end(calls: Iterable[Any], jobs: int) -> Iterator[Any]:
         # The user who interrupts knows that what is not done is cancelled.
         warnings.filterwarnings("ignore", r"\d+ tasks which were still being processed")
         yield from results
-
-
-@contextmanager
-def ignoring_interrupts() -> Iterator[None]:
-    """Processes started meanwhile ignore interrupts for good, from their first instruction on.
-
-    A worker that only ignored them once it runs our code would print a traceback if the user
-    interrupted while it still imports.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may change how signals are handled
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
