@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from allocator.integrity import check
@@ -22,8 +21,8 @@ class LowestFree:
     """A set of numbers below the length of the row, all in it at first.
 
     Units that are given back join the list of their chapter as they come; a list is sorted when it
-    becomes the first that has any. So whole lists change hands, whatever the gaps between units:
-    what is taken together is given back together, a chapter at a time.
+    is the next to give. So whole lists change hands, whatever the gaps between units: what is taken
+    together is given back together, a chapter at a time.
 
     Attributes:
         num_units: Length of the row.
@@ -37,7 +36,7 @@ class LowestFree:
         self._lists: list[Sequence[int]] = [  # ranges only where nothing was ever taken
             range(start, min(start + CHAPTER_UNITS, num_units)) for start in starts
         ]
-        self._listed = list(range(len(self._lists)))  # a heap: chapters that have any
+        self._listed = (1 << len(self._lists)) - 1  # bit i: chapter i has any
         self._sorted = -1  # the chapter whose list is sorted, the lowest unit last
         self._top = 0  # from this chapter on all units are in the set
 
@@ -49,7 +48,7 @@ class LowestFree:
         """
         parts: list[Part] = []
         while count:
-            chapter = self._listed[0]
+            chapter = (self._listed & -self._listed).bit_length() - 1
             units = self._first_list(chapter)
             if len(units) > count:
                 parts.append((chapter, units[-count:]))
@@ -57,7 +56,7 @@ class LowestFree:
                 break
             parts.append((chapter, units))
             self._lists[chapter] = []
-            heappop(self._listed)
+            self._listed ^= 1 << chapter
             count -= len(units)
         if parts and parts[-1][0] >= self._top:
             self._top = parts[-1][0] + 1
@@ -65,14 +64,14 @@ class LowestFree:
 
     def give(self, parts: Iterable[Part], units: Iterable[int] = ()) -> None:
         """Put back what was taken, parts that are not empty or one by one; the set keeps them."""
-        lists, listed = self._lists, self._listed
+        lists = self._lists
         for chapter, part in parts:
             there = lists[chapter]
             if there:
                 there += part  # type: ignore[operator] # a chapter that lacks units has a list
             else:
                 lists[chapter] = part
-                heappush(listed, chapter)
+                self._listed |= 1 << chapter
         for unit in units:
             chapter = unit >> CHAPTER_BITS
             there = lists[chapter]
@@ -80,7 +79,7 @@ class LowestFree:
                 there.append(unit)  # type: ignore[attr-defined] # as above
             else:
                 lists[chapter] = [unit]
-                heappush(listed, chapter)
+                self._listed |= 1 << chapter
         self._sorted = -1
 
     def vacate(self, first: int) -> list[tuple[int, int]]:
@@ -95,7 +94,7 @@ class LowestFree:
             if len(self._lists[number]) < len(units):
                 own = range(max(first, units.start), units.stop)
                 beyond += sorted(set(own).difference(self._lists[number]))
-        targets = in_order(self.take(len(beyond)))
+        targets = in_order(LowestFree.take(self, len(beyond)))
         self.give((), beyond)
         self._top = min(self._top, -(-first // CHAPTER_UNITS))
         return list(zip(beyond, targets, strict=True))
@@ -108,7 +107,7 @@ class LowestFree:
             self._cut()
         else:
             self._add(before)
-        self._listed = [number for number, units in enumerate(self._lists) if units]
+        self._listed = self._marks()
         self._sorted = -1
         return moves
 
@@ -133,11 +132,7 @@ class LowestFree:
             check(len(set(units)) == len(units), "a unit is free twice")
             check(own.issuperset(units), "a unit is listed in another chapter")
         check(len(self._lists) == -(-self.num_units // CHAPTER_UNITS), "a chapter is missing")
-        listed = [number for number, units in enumerate(self._lists) if units]
-        check(sorted(self._listed) == listed, "a chapter with free units is passed over")
-        heap = self._listed
-        is_heap = all(heap[(i - 1) // 2] < heap[i] for i in range(1, len(heap)))
-        check(is_heap, "chapters are out of order")
+        check(self._listed == self._marks(), "a chapter is marked wrongly")
         above = range(self._top, len(self._lists))
         is_free = all(len(self._lists[n]) == len(self._units_of(n)) for n in above)
         check(is_free, "a unit was taken beyond the last chapter with any")
@@ -145,8 +140,12 @@ class LowestFree:
             units = self._lists[self._sorted]
             check(list(units) == sorted(units, reverse=True), "a list is not sorted")
 
+    def _marks(self) -> int:
+        """Of which chapters any unit is in the set."""
+        return sum(1 << number for number, units in enumerate(self._lists) if units)
+
     def _first_list(self, chapter: int) -> list[int]:
-        """The list of the first chapter that has any, sorted."""
+        """The list of the chapter that gives next, sorted."""
         if chapter != self._sorted:
             self._lists[chapter] = sorted(self._lists[chapter], reverse=True)
             self._sorted = chapter

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 from allocator.integrity import check
 from allocator.journal import RESIZE, START, VACATING
 from allocator.journaled_register import JournaledRegister
-from allocator.reach import Reach
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from allocator.demand import Demand
     from allocator.places import Places
+    from allocator.reach import Reach
     from allocator.register import PlainRegister
     from allocator.row_pool import Moves
 
@@ -21,16 +20,16 @@ if TYPE_CHECKING:
 class PlacedRegister(JournaledRegister):
     """Works out in three steps: counts at once, places when they decide, names when they are read.
 
-    Counts often say that the end of a pool is free (`Reach`); then capacity goes without a look.
+    Often the end of a pool is known to be free (`Reach`); then capacity goes without a look.
     Otherwise the calls since the last look are made to `Places`, which tells the pages that are in
     the way. The inner register learns all of it, moves included, once somebody reads a table.
     """
 
-    def __init__(self, inner: PlainRegister, places: Places, admission: Demand) -> None:
+    def __init__(self, inner: PlainRegister, places: Places, reach: Reach) -> None:
         super().__init__(inner)
         self._places = places
         self._placed = START  # what comes before it in the journal has been told to the places
-        self._reach = Reach(admission, len(places.pools))
+        self._reach = reach
 
     def admit(self, seat: int, blocks: int) -> None:
         """See `Register.admit`."""
@@ -53,26 +52,12 @@ class PlacedRegister(JournaledRegister):
         self._reach.release(seat, blocks)
 
     def resize(self, number: int, num_pages: int) -> Moves:
-        """See `Register.resize`; whether pages move takes a look, unless counts say it."""
-        if self._reach.end(number) <= num_pages:
-            self._journal.words.extend((number << 3 | RESIZE, num_pages))
-            return []
-        self._look()
-        moves = self._places.resize(number, num_pages)
-        self._journal.words.extend((number << 3 | RESIZE, num_pages))
-        self._have_looked()
-        return moves
+        """See `Register.resize`; whether pages move takes a look, unless it is known."""
+        return self._end_at(RESIZE, self._places.resize, number, num_pages)
 
     def vacate(self, number: int, first: int) -> Moves:
         """See `Register.vacate`; likewise."""
-        if self._reach.end(number) <= first:
-            return []
-        self._look()
-        moves = self._places.vacate(number, first)
-        if moves:
-            self._journal.words.extend((number << 3 | VACATING, first))
-            self._have_looked()
-        return moves
+        return self._end_at(VACATING, self._places.vacate, number, first)
 
     def end_of_live(self, number: int) -> int:
         """See `Register.end_of_live`."""
@@ -95,6 +80,18 @@ class PlacedRegister(JournaledRegister):
         self._places.check_integrity()
         for number, pool in enumerate(self._places.pools):
             check(pool.pages() == self._inner.pages(number), "places and names disagree")
+
+    def _end_at(self, kind: int, call: Callable[[int, int], Moves], number: int, end: int) -> Moves:
+        """Let live pages of a pool lie before an end, and write down how."""
+        record = (number << 3 | kind, end)
+        if self._reach.end(number) <= end:
+            self._journal.words.extend(record)
+            return []
+        self._look()
+        moves = call(number, end)
+        self._journal.words.extend(record)
+        self._have_looked()
+        return moves
 
     def _look(self) -> None:
         """Let places be what all calls so far have made them."""

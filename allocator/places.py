@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from allocator.integrity import check
 from allocator.lowest_free import LowestFree, in_order
+from allocator.next_free import NextFree
+from allocator.row_pool import Placement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,9 +32,10 @@ class Holdings:
 
     __slots__ = ("_name_at", "_parts", "_row", "_singles", "_unit_of", "unit")
 
-    def __init__(self, unit: int, num_pages: int) -> None:
+    def __init__(self, unit: int, num_pages: int, placement: Placement = Placement.LOW) -> None:
         self.unit = unit
-        self._row = LowestFree(num_pages // unit)
+        row = NextFree if placement is Placement.NEXT else LowestFree
+        self._row = row(num_pages // unit)
         self._parts: dict[int, list[Part]] = {}  # by seat, what it was admitted with
         self._singles: dict[int, list[int]] = {}  # by seat, what it has gained since
         self._unit_of: dict[int, int] = {}  # of names, where it is another number
@@ -129,8 +132,9 @@ def _through(table: dict[int, int], numbers: list[int]) -> list[int]:
 class Places:
     """Does what a register does, for places alone, at a fraction of its cost.
 
-    The rules are those of `RowPool`: pages are taken lowest first, and live pages beyond a new end
-    go to the lowest free ones. Which page of a sequence is which is not kept, nor any name.
+    The rules are those of `RowPool`: pages are taken lowest first, or in turn, and live pages
+    beyond a new end go to the lowest free ones. Which page of a sequence is which is not kept, nor
+    any name.
     """
 
     def __init__(self, pools: Sequence[Holdings], admission: Demand, growth: Demand) -> None:

@@ -12,6 +12,7 @@ from allocator.mapped_pool import Extent, MappedPool
 from allocator.placed_register import PlacedRegister
 from allocator.places import Holdings, Places, unit_of
 from allocator.pool_names import POOL_NAMES
+from allocator.reach import reach_of
 from allocator.rebalance.ahead import Ahead
 from allocator.rebalance.composed import composed_policy
 from allocator.rebalance.policy import Shortage
@@ -215,12 +216,11 @@ class AvmpManager(SplitManager):
         """Places decide once live pages are in the way of capacity."""
         if not self._moves:
             return super()._new_register()
-        if self._options.placement is Placement.NEXT:
-            return self._plain_register()
-        units = [unit_of(self._admission, i, *p.lengths) for i, p in enumerate(self._pools)]
-        held = [Holdings(unit, p.num_pages) for unit, p in zip(units, self._pools, strict=True)]
+        order, pools = self._options.placement, self._pools
+        units = [unit_of(self._admission, i, *pool.lengths) for i, pool in enumerate(pools)]
+        held = [Holdings(u, p.num_pages, order) for u, p in zip(units, pools, strict=True)]
         places = Places(held, self._admission, self._growth)
-        return PlacedRegister(self._plain_register(), places, self._admission)
+        return PlacedRegister(self._plain_register(), places, reach_of(order, self._admission))
 
     def _num_pages(self, number: int) -> int:
         return self._pools[number].mapped_pages if self._moves else super()._num_pages(number)

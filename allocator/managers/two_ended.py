@@ -12,6 +12,7 @@ from allocator.interface import UNBOUNDED_TOKENS, OutOfMemoryError
 from allocator.placed_register import PlacedRegister
 from allocator.places import Holdings, Places
 from allocator.pool_names import POOL_NAMES
+from allocator.reach import LowReach
 from allocator.row_pool import RowPool
 from allocator.spec import Granularity, ceil_div
 from allocator.split import ByKindManager
@@ -125,7 +126,7 @@ class TwoEndedManager(ByKindManager):
         """Where the edges are depends on places, and they may be anywhere."""
         held = [Holdings(1, pool.num_pages) for pool in self._pools]
         places = Places(held, self._admission, self._growth)
-        return PlacedRegister(self._plain_register(), places, self._admission)
+        return PlacedRegister(self._plain_register(), places, LowReach(self._admission))
 
     def _build(self) -> tuple[Sequence[Pool], tuple[int, ...]]:
         """Rows as long as the buffer; how far each is used is what matters."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from allocator.lowest_free import CHAPTER_UNITS, LowestFree
+from allocator.next_free import NextFree
 from allocator.places import Holdings
 
 if TYPE_CHECKING:
@@ -25,9 +26,8 @@ def _take_for_sorted(row: Any) -> None:  # noqa: ANN401 - private structures hav
 FREE_DAMAGE: Damage = {
     "a unit is free twice": lambda row: row._lists[0].append(3),
     "a unit is in another chapter": lambda row: row._lists[0].append(CHAPTER_UNITS),
-    "a chapter is passed over": lambda row: row._listed.pop(),
-    "a chapter is listed twice": lambda row: row._listed.append(2),
-    "chapters are out of order": lambda row: row._listed.reverse(),
+    "a chapter is passed over": lambda row: setattr(row, "_listed", 0b101),
+    "a chapter that is not there is marked": lambda row: setattr(row, "_listed", 0b1111),
     "a chapter is missing": lambda row: row._lists.pop(),
     "the row is longer than its chapters": lambda row: setattr(row, "num_units", 9999),
     "a list is taken for sorted": _take_for_sorted,
@@ -43,6 +43,16 @@ def test_damaged_free_units_are_noticed(damage: Callable[[Any], object]) -> None
     row.check_integrity()
     damage(row)
     with pytest.raises(AssertionError):
+        row.check_integrity()
+
+
+@pytest.mark.parametrize("cursor", [-1, 11])
+def test_a_cursor_outside_the_row_is_noticed(cursor: int) -> None:
+    row: Any = NextFree(10)
+    row.take(3)
+    row.check_integrity()
+    row._cursor = cursor
+    with pytest.raises(AssertionError, match="the cursor is outside the row"):
         row.check_integrity()
 
 

@@ -1,4 +1,4 @@
-"""Free units over any sequence of calls, beside a plain set of numbers."""
+"""Free units over any sequence of calls, lowest first or in turn, beside a plain set of numbers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from allocator.lowest_free import CHAPTER_UNITS, LowestFree, Part, in_order
+from allocator.next_free import NextFree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,12 +18,13 @@ LENGTHS = st.builds(lambda edge, by: max(0, edge + by), st.sampled_from(EDGES), 
 
 
 class LowestFreeMachine(RuleBasedStateMachine):
-    """The model: the length of the row, and what was taken, as it was taken."""
+    """The model: the length of the row, what was taken, as it was taken, and what comes next."""
 
-    @initialize(num_units=LENGTHS)
-    def lay_out(self, num_units: int) -> None:
-        self.row = LowestFree(num_units)
+    @initialize(num_units=LENGTHS, rotates=st.booleans())
+    def lay_out(self, num_units: int, *, rotates: bool) -> None:
+        self.row = NextFree(num_units) if rotates else LowestFree(num_units)
         self.num_units = num_units
+        self.rotates, self.cursor = rotates, 0
         self.grants: list[tuple[list[Part], list[int]]] = []
 
     def taken(self) -> set[int]:
@@ -34,10 +36,12 @@ class LowestFreeMachine(RuleBasedStateMachine):
 
     @rule(part=st.floats(0, 1), most=st.sampled_from([3, 40, 9999]), one_by_one=st.booleans())
     def take(self, part: float, most: int, *, one_by_one: bool) -> None:
-        free = self.free()
+        free = sorted(self.free(), key=lambda unit: (unit < self.cursor, unit))
         count = min(most, int(part * len(free)))
         parts = self.row.take(count)
         assert in_order(parts) == free[:count]
+        if count and self.rotates:
+            self.cursor = free[count - 1] + 1
         self.grants.append(([], in_order(parts)) if one_by_one else (parts, []))
 
     @precondition(lambda self: self.grants)
@@ -64,6 +68,7 @@ class LowestFreeMachine(RuleBasedStateMachine):
         beyond = sorted(unit for unit in self.taken() if unit >= end)
         room = [unit for unit in self.free() if unit < end]
         moves = call(end)
+        self.cursor = min(self.cursor, end)
         assert moves == list(zip(beyond, room, strict=False))
         moved = dict(moves)
         units = [[*in_order(parts), *single] for parts, single in self.grants]

@@ -10,8 +10,9 @@ from allocator.handle import HandleLayout
 from allocator.page_table import PageTable
 from allocator.placed_register import PlacedRegister
 from allocator.places import Holdings, Places, unit_of
+from allocator.reach import reach_of
 from allocator.register import PlainRegister
-from allocator.row_pool import RowPool
+from allocator.row_pool import Placement, RowPool
 from allocator.spec import PageShape, align_up
 
 MOST_PAGES, CHOICE = 144, st.integers(0, 99)
@@ -23,20 +24,23 @@ SHAPES = st.sampled_from([(2, 4, 6), (1, 2, 3), (3, 3, 24), (4, 2, 1)])
 class RegisterMachine(RuleBasedStateMachine):
     """Calls that fit, as a manager sees to; blocks of each seat are the model."""
 
-    @initialize(shapes=SHAPES, step=st.sampled_from([1, 2, 12]))
-    def build(self, shapes: tuple[int, int, int], step: int) -> None:
+    @initialize(
+        shapes=SHAPES, step=st.sampled_from([1, 2, 12]), placement=st.sampled_from(Placement)
+    )
+    def build(self, shapes: tuple[int, int, int], step: int, placement: Placement) -> None:
         cuts = [(p, PageShape(16, n), p == 1) for p, n in zip((0, 0, 1), shapes, strict=True)]
         self.admission = Demand.of(cuts, 2, with_state=True)
         self.growth = Demand.of(cuts, 2, with_state=False)
-        self.step, self.lengths = step, [72, 72]
+        self.step, self.lengths, self.placement = step, [72, 72], placement
         self.plain, inner = self.new_register(), self.new_register()
         units = [unit_of(self.admission, number, step, 72) for number in range(2)]
-        places = Places([Holdings(unit, 72) for unit in units], self.admission, self.growth)
-        self.placed = PlacedRegister(inner, places, self.admission)
+        held = [Holdings(unit, 72, placement) for unit in units]
+        places = Places(held, self.admission, self.growth)
+        self.placed = PlacedRegister(inner, places, reach_of(placement, self.admission))
         self.blocks: dict[int, int] = {}
 
     def new_register(self) -> PlainRegister:
-        pools = [RowPool("test", 16, MOST_PAGES) for _ in range(2)]
+        pools = [RowPool("test", 16, MOST_PAGES, self.placement) for _ in range(2)]
         for pool in pools:
             pool.lengthen(72)
         table = PageTable(HandleLayout.for_table(2, MOST_PAGES), [MOST_PAGES] * 2)

@@ -7,6 +7,7 @@ from allocator.handle import HandleLayout
 from allocator.page_table import PageTable
 from allocator.placed_register import PlacedRegister
 from allocator.places import Holdings, Places
+from allocator.reach import LowReach
 from allocator.register import PlainRegister
 from allocator.row_pool import RowPool
 
@@ -24,7 +25,7 @@ def pool() -> RowPool:
 def register(pool: RowPool) -> PlacedRegister:
     table = PageTable(HandleLayout.for_table(1, 30), [30])
     places = Places([Holdings(1, 20)], PAGES, PAGES)
-    return PlacedRegister(PlainRegister([pool], table, PAGES, PAGES), places, PAGES)
+    return PlacedRegister(PlainRegister([pool], table, PAGES, PAGES), places, LowReach(PAGES))
 
 
 def test_a_peak_is_forgotten_once_all_who_saw_it_have_gone(register: PlacedRegister) -> None:
