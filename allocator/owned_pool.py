@@ -34,7 +34,7 @@ class OwnedPool(SpanPool):
     @property
     def num_own(self) -> int:
         """Pages that the owner can take without sharing: of its open span and of empty ones."""
-        own = self._free[self._open[self.owner]].bit_count() if self.owner in self._open else 0
+        own = self.lists.num_free[self._open[self.owner]] if self.owner in self._open else 0
         return own + self.num_empty_spans * self.geometry.pages_per_span
 
     def take(self, count: int) -> list[Run]:
@@ -46,7 +46,7 @@ class OwnedPool(SpanPool):
         if self.owner in self._open:
             left -= self._take_from(self._open[self.owner], left, runs)
         while left and self.num_empty_spans:
-            self._open[self.owner] = self._lists.first_empty()
+            self._open[self.owner] = self.lists.first_empty
             left -= self._take_from(self._open[self.owner], left, runs)
         self._num_free -= count - left
         return runs + super().take(left)
@@ -63,13 +63,10 @@ class OwnedPool(SpanPool):
 
     def _take_from(self, span: int, most: int, runs: list[Run]) -> int:
         """Add up to so many of a span's lowest free pages to some runs; returns how many."""
-        num_free = self._free[span].bit_count()
-        if not num_free:
+        count = min(most, self.lists.num_free[span])
+        if not count:
             return 0
-        count = min(most, num_free)
-        self._lists.remove(span, num_free)
-        if count < num_free:
-            self._lists.add(span, num_free - count)
+        self.lists.take_from(span, count)
         self._free[span], offsets = lowest_of(self._free[span], count)
         start = span * self.geometry.pages_per_span
         for offset, length in offsets:

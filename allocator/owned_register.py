@@ -69,7 +69,8 @@ class OwnedRegister(PlainRegister):
         super().release(seat, blocks)
         for pool in self._pools:
             pool.forget(seat)
-            pool.remove_empty_spans(pool.num_empty_spans)
+            for span in pool.remove_empty_spans(pool.num_empty_spans):
+                self._store.unmap(pool.slab, span, 1)
 
     def _open(self, demand: Demand, blocks: int) -> None:
         """Give pools the spans that they are short of."""
@@ -77,7 +78,7 @@ class OwnedRegister(PlainRegister):
             pool = self._pools[number]
             missing = each * blocks + once - pool.num_free
             if missing > 0:
-                pool.add_spans(ceil_div(missing, pool.geometry.pages_per_span))
+                self._add_spans(pool, ceil_div(missing, pool.geometry.pages_per_span))
 
     def _open_apart(self, demand: Demand, seat: int, blocks: int) -> None:
         """Let a sequence take pages next, and give it spans of its own while there are any."""
@@ -87,7 +88,12 @@ class OwnedRegister(PlainRegister):
             missing = each * blocks + once - pool.num_own
             if missing > 0:
                 apart = ceil_div(missing, pool.geometry.pages_per_span)
-                pool.add_spans(min(apart, self._store.num_free_granules))
+                self._add_spans(pool, min(apart, self._store.num_free_granules))
+
+    def _add_spans(self, pool: OwnedPool, count: int) -> None:
+        """Let a pool have spans of the store, which are a granule of it each."""
+        for span in pool.add_spans(count):
+            self._store.map(pool.slab, span, 1)
 
     def _disown(self) -> None:
         for pool in self._pools:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from allocator.backing import Backing
-    from allocator.register import Register
     from allocator.span_pool import SpanPool
     from allocator.spec import CacheSpec, Granularity
 
@@ -61,10 +60,6 @@ class SharedSpansManager(PooledManager):
         pools = [self._build_pool(name, shape.page_bytes) for name, shape in named]
         return pools, tuple(range(len(pools)))
 
-    def _new_register(self) -> Register:
-        """Which spans are empty depends on places."""
-        return self._plain_register()
-
     def _granules_alone(self, blocks: int) -> int:
         """Granules that one sequence takes, alone, with so many blocks of tokens and its state."""
         total = 0
@@ -84,12 +79,17 @@ class SharedSpansManager(PooledManager):
     def _spare_spans(self, by_pool: list[int]) -> list[int]:
         """Empty spans that the pages asked of each pool leave empty."""
         spare = []
-        for pool, asked in zip(self._pools, by_pool, strict=True):
-            size = pool.geometry.pages_per_span
-            elsewhere = pool.num_free - pool.num_empty_spans * size
+        for number, (pool, asked) in enumerate(zip(self._pools, by_pool, strict=True)):
+            size, empty = pool.geometry.pages_per_span, self._num_empty_spans(number)
+            elsewhere = self._num_free(number) - empty * size
             used = ceil_div(max(0, asked - elsewhere), size)
-            spare.append(max(0, pool.num_empty_spans - used))
+            spare.append(max(0, empty - used))
         return spare
+
+    def _num_empty_spans(self, number: int) -> int:
+        """Spans that a pool keeps although no page of them is live; none unless it has a reserve."""
+        del number
+        return 0
 
     def _check_room(self, by_pool: list[int], missing: list[int]) -> None:
         """Raise OutOfMemoryError unless the store and spare spans cover the spans missing.

@@ -1,104 +1,141 @@
-"""Spans by their number of free pages."""
+"""Spans by how many of their pages are free: which of them gives the next page."""
 
 from __future__ import annotations
 
+import heapq
+from typing import TYPE_CHECKING
+
 from allocator.integrity import check
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Part = tuple[int, list[int]]
+"""How many pages, and spans in order, so many pages of each."""
 
 
 class SpanLists:
-    """Which span gives the next page, without a search: one list a number of free pages.
+    """Spans come and go empty; pages are taken from the fullest that has any, without a search.
 
-    Full and absent spans stand in no list. Of equally free spans the one listed last goes first.
+    Spans with equally many free pages stand in one list, and of these the one listed last goes
+    first; full and absent ones stand in none. So live pages gather, and spans become empty. Which
+    pages of a span are taken, and by whom, is not known here.
+
+    Attributes:
+        num_free: Free pages of each span; 0 if it is absent.
     """
 
     def __init__(self, num_spans: int, pages_per_span: int) -> None:
+        """No span is there yet."""
+        self.num_free = [0] * num_spans
+        self._absent = list(range(num_spans))  # a heap: the lowest absent span is added first
         self._by_free: list[list[int]] = [[] for _ in range(pages_per_span + 1)]
         self._position = [0] * num_spans  # of a span within its list
         self._occupied = 0  # bit i: some span has i free pages
+
+    @property
+    def num_spans(self) -> int:
+        """Spans that are there."""
+        return len(self.num_free) - len(self._absent)
+
+    def absent(self) -> set[int]:
+        """Spans that are not there."""
+        return set(self._absent)
 
     @property
     def num_empty(self) -> int:
         """Spans whose pages are all free."""
         return len(self._by_free[-1])
 
-    def add(self, span: int, num_free: int) -> None:
-        """List a span."""
-        spans = self._by_free[num_free]
-        self._position[span] = len(spans)
-        spans.append(span)
-        self._occupied |= 1 << num_free
-
-    def remove(self, span: int, num_free: int) -> None:
-        """Take a span out of its list; the last one takes its position."""
-        spans = self._by_free[num_free]
-        last = spans.pop()
-        if last != span:
-            spans[self._position[span]] = last
-            self._position[last] = self._position[span]
-        if not spans:
-            self._occupied ^= 1 << num_free
-
-    def move(self, span: int, num_free: int, num_now: int) -> None:
-        """Let a span stand elsewhere that has more free pages now; with none it stood nowhere."""
-        by_free, position = self._by_free, self._position
-        if num_free:  # as `remove`, which would cost another call a span
-            spans = by_free[num_free]
-            last = spans.pop()
-            if last != span:
-                place = position[last] = position[span]
-                spans[place] = last
-            if not spans:
-                self._occupied ^= 1 << num_free
-        spans = by_free[num_now]
-        position[span] = len(spans)
-        spans.append(span)
-        self._occupied |= 1 << num_now
-
-    def pop_empty(self, count: int) -> list[int]:
-        """Take empty spans out of their list, in the order in which `pop` would."""
-        spans = self._by_free[-1]
-        popped = spans[: -count - 1 : -1]
-        del spans[-count:]
-        if not spans:
-            self._occupied ^= 1 << len(self._by_free) - 1
-        return popped
-
-    def pop(self, num_free: int, num_left: int = 0) -> int:
-        """Take a span with so many free pages out of its list; list it with those left, if any."""
-        spans = self._by_free[num_free]
-        span = spans.pop()
-        if not spans:
-            self._occupied ^= 1 << num_free
-        if num_left > 0:
-            spans = self._by_free[num_left]
-            self._position[span] = len(spans)
-            spans.append(span)
-            self._occupied |= 1 << num_left
-        return span
-
-    def pop_fullest(self, count: int) -> tuple[int, int]:
-        """Take a span that has the fewest pages free out of its list, and list what it has left.
-
-        Returns:
-            The span, and how many pages were free.
-        """
-        occupied = self._occupied
-        num_free = (occupied & -occupied).bit_length() - 1
-        return self.pop(num_free, num_free - count), num_free
-
+    @property
     def first_empty(self) -> int:
         """The empty span that would be taken from first."""
         return self._by_free[-1][-1]
 
-    def least_free(self) -> int:
-        """Free pages of the fullest span that has any."""
-        return (self._occupied & -self._occupied).bit_length() - 1
+    def add(self, count: int) -> list[int]:
+        """Add the lowest absent spans, all their pages free; returns them.
 
-    def check_integrity(self, num_free_by_span: list[int]) -> None:
+        Raises:
+            ValueError: If fewer are absent; nothing is added.
+        """
+        if count > len(self._absent):
+            raise ValueError(f"no room for {count} more spans")
+        size = len(self._by_free) - 1
+        added = [heapq.heappop(self._absent) for _ in range(count)]
+        self.give(size, added)
+        return added
+
+    def remove_empty(self, count: int) -> list[int]:
+        """Remove empty spans, those that became empty last first; returns them.
+
+        Raises:
+            ValueError: If fewer are empty; nothing is removed.
+        """
+        if count > self.num_empty:
+            raise ValueError(f"{count} spans asked, fewer are empty")
+        removed = self._pop(len(self._by_free) - 1, count) if count else []
+        for span in removed:
+            heapq.heappush(self._absent, span)
+        return removed
+
+    def take(self, count: int) -> list[Part]:
+        """Take so many pages, which are free; returns of which spans."""
+        parts: list[Part] = []
+        while count:
+            least = (self._occupied & -self._occupied).bit_length() - 1
+            spans = self._by_free[least]
+            whole = min(count // least, len(spans))
+            if not whole:
+                parts.append((count, [spans[-1]]))
+                self.take_from(spans[-1], count)
+                break
+            parts.append((least, self._pop(least, whole)))
+            count -= whole * least
+        return parts
+
+    def take_from(self, span: int, count: int) -> None:
+        """Take so many of a span's free pages, one at least."""
+        left = self.num_free[span] - count
+        self._unlist(span)
+        self.num_free[span] = left
+        if left:
+            self._position[span] = len(self._by_free[left])
+            self._by_free[left].append(span)
+            self._occupied |= 1 << left
+
+    def give(self, count: int, spans: Sequence[int]) -> None:
+        """Give so many pages of each of some spans back, one span after the other."""
+        by_free, position, num_free = self._by_free, self._position, self.num_free
+        for span in spans:
+            had = num_free[span]
+            if had:  # as `_unlist`, which would cost another call a span
+                listed = by_free[had]
+                last = listed.pop()
+                if last != span:
+                    place = position[last] = position[span]
+                    listed[place] = last
+                if not listed:
+                    self._occupied ^= 1 << had
+            num_free[span] = now = had + count
+            listed = by_free[now]
+            position[span] = len(listed)
+            listed.append(span)
+            self._occupied |= 1 << now
+
+    def live(self) -> dict[int, int]:
+        """Of the spans that are there, how many pages are taken, if any."""
+        size, present = len(self._by_free) - 1, set(range(len(self.num_free))) - self.absent()
+        return {span: size - self.num_free[span] for span in present if self.num_free[span] < size}
+
+    def is_like(self, other: SpanLists) -> bool:
+        """Whether the same spans are there, and whatever is taken from both comes to the same."""
+        return self._by_free == other._by_free and self.absent() == other.absent()
+
+    def check_integrity(self) -> None:
         """Raise AssertionError unless each span stands once where its free pages put it."""
         lists = list(enumerate(self._by_free))
         listed = sorted((span, num_free) for num_free, spans in lists for span in spans)
-        due = [(span, num_free) for span, num_free in enumerate(num_free_by_span) if num_free]
+        due = [(span, num_free) for span, num_free in enumerate(self.num_free) if num_free]
         check(listed == due, "a span is in no list, a wrong one or two")
         orderly = all(
             self._position[span] == i for _, spans in lists for i, span in enumerate(spans)
@@ -106,3 +143,39 @@ class SpanLists:
         check(orderly, "a span stands elsewhere in its list")
         marks = sum(1 << num_free for num_free, spans in lists if spans)
         check(marks == self._occupied, "a list is marked wrongly")
+        self._check_absent()
+
+    def _check_absent(self) -> None:
+        absent = self._absent
+        known = set(absent) <= set(range(len(self.num_free)))
+        check(known, "a span is absent that never was")
+        check(len(set(absent)) == len(absent), "a span is absent twice")
+        check(not any(self.num_free[span] for span in absent), "an absent span is free")
+        is_heap = all(absent[(i - 1) // 2] < absent[i] for i in range(1, len(absent)))
+        check(is_heap, "absent spans are out of order")
+
+    def _pop(self, num_free: int, count: int) -> list[int]:
+        """Take spans with so many free pages out of their list, one at least, for nothing is left.
+
+        Returns:
+            The spans, the one listed last first.
+        """
+        spans = self._by_free[num_free]
+        popped = spans[: -count - 1 : -1]
+        del spans[-count:]
+        if not spans:
+            self._occupied ^= 1 << num_free
+        for span in popped:
+            self.num_free[span] = 0
+        return popped
+
+    def _unlist(self, span: int) -> None:
+        """Take a span out of its list; the last one takes its position."""
+        num_free = self.num_free[span]
+        spans = self._by_free[num_free]
+        last = spans.pop()
+        if last != span:
+            self._position[last] = self._position[span]
+            spans[self._position[span]] = last
+        if not spans:
+            self._occupied ^= 1 << num_free

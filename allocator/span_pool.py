@@ -1,8 +1,7 @@
-"""Pages in spans of whole granules, each mapped and unmapped by itself."""
+"""Pages in spans of whole granules, each of which comes and goes by itself."""
 
 from __future__ import annotations
 
-import heapq
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -23,10 +22,13 @@ if TYPE_CHECKING:
 class SpanPool(Pool):
     """Pages of one size, numbered from 0 at the start of the slab.
 
-    The free pages of a span are the bits of one integer, and spans with equally many free pages
-    stand in one list, so every call costs array or integer operations on the spans it touches,
-    whatever the size of the pool. Pages are taken from the fullest span that has any: live pages
-    gather, and spans become empty, so that capacity can move.
+    `SpanLists` says which spans give and get pages; here is kept which pages those are. The free
+    pages of a span are the bits of one integer, so every call costs array or integer operations on
+    the spans it touches, whatever the size of the pool. Whoever adds and removes spans maps them.
+
+    Attributes:
+        geometry: How pages lie in spans.
+        lists: Its spans by how many of their pages are free; others only look.
     """
 
     def __init__(
@@ -38,12 +40,11 @@ class SpanPool(Pool):
         self.geometry = geometry
         self.num_pages = 0
         self._num_free = 0
-        self._backing = backing
+        self._granule_bytes = backing.granule_bytes
         self.slab = backing.reserve(slab_granules * backing.granule_bytes)
         num_spans = slab_granules // geometry.granules_per_span
-        self._absent = list(range(num_spans))  # a heap: the lowest absent span is added first
         self._free = [0] * num_spans  # bit i: page i of the span is free
-        self._lists = SpanLists(num_spans, geometry.pages_per_span)
+        self.lists = SpanLists(num_spans, geometry.pages_per_span)
 
     @property
     def num_free(self) -> int:
@@ -51,52 +52,62 @@ class SpanPool(Pool):
         return self._num_free
 
     @property
+    def max_spans(self) -> int:
+        """Spans that the slab can have."""
+        return len(self._free)
+
+    @property
     def num_spans(self) -> int:
-        """Spans that are mapped."""
-        return len(self._free) - len(self._absent)
+        """Spans that are there."""
+        return self.lists.num_spans
 
     @property
     def num_empty_spans(self) -> int:
-        """Mapped spans without a live page."""
-        return self._lists.num_empty
+        """Spans without a live page."""
+        return self.lists.num_empty
 
-    def add_spans(self, count: int) -> None:
-        """Map the lowest absent spans; their pages become free.
+    def add_spans(self, count: int) -> list[int]:
+        """Add the lowest absent spans; their pages become free.
+
+        Returns:
+            The spans.
 
         Raises:
-            ValueError: If fewer are absent, or the budget has too few granules; nothing is mapped.
+            ValueError: If fewer are absent; nothing is added.
         """
-        granules, size = self.geometry.granules_per_span, self.geometry.pages_per_span
-        if not count:
-            return
-        if count > len(self._absent) or count * granules > self._backing.num_free_granules:
-            raise ValueError(f"pool {self.name}: no room for {count} more spans")
-        for _ in range(count):
-            span = heapq.heappop(self._absent)
-            self._backing.map(self.slab, span * granules, granules)
+        size = self.geometry.pages_per_span
+        added = self.lists.add(count)
+        for span in added:
             self._free[span] = (1 << size) - 1
-            self._lists.add(span, size)
         self.num_pages += count * size
         self._num_free += count * size
+        return added
 
-    def remove_empty_spans(self, count: int) -> None:
-        """Unmap empty spans, those that became empty last first.
+    def remove_empty_spans(self, count: int) -> list[int]:
+        """Remove empty spans, those that became empty last first.
+
+        Returns:
+            The spans.
 
         Raises:
-            ValueError: If fewer are empty; nothing is unmapped.
+            ValueError: If fewer are empty; nothing is removed.
         """
-        if not count:
-            return
-        if count > self.num_empty_spans:
-            raise ValueError(f"pool {self.name}: {count} spans asked, fewer are empty")
-        granules, size = self.geometry.granules_per_span, self.geometry.pages_per_span
-        for _ in range(count):
-            span = self._lists.pop(size)
-            self._backing.unmap(self.slab, span * granules, granules)
+        size = self.geometry.pages_per_span
+        removed = self.lists.remove_empty(count)
+        for span in removed:
             self._free[span] = 0
-            heapq.heappush(self._absent, span)
         self.num_pages -= count * size
         self._num_free -= count * size
+        return removed
+
+    def resize(self, num_pages: int) -> list[tuple[int, int]]:
+        """See `Pool.resize`: by empty spans, so that nothing moves."""
+        spans = (num_pages - self.num_pages) // self.geometry.pages_per_span
+        if spans > 0:
+            self.add_spans(spans)
+        else:
+            self.remove_empty_spans(-spans)
+        return []
 
     def take(self, count: int) -> list[Run]:
         """See `Pool.take`: from the fullest spans that have any."""
@@ -104,31 +115,25 @@ class SpanPool(Pool):
             raise ValueError(f"pool {self.name}: {count} pages asked, {self.num_free} are free")
         self._num_free -= count
         runs: list[Run] = []
-        size, free, lists = self.geometry.pages_per_span, self._free, self._lists
-        while count > 0:
-            if count >= size == lists.least_free():
-                count -= self._take_empty(count // size, runs)
-                continue
-            span, num_free = lists.pop_fullest(count)
-            free[span], offsets = lowest_of(free[span], min(count, num_free))
-            start = span * size
-            for offset, length in offsets:
-                append_run(runs, start + offset, length)  # spans side by side make one run
-            count -= num_free
+        size, free = self.geometry.pages_per_span, self._free
+        for pages, spans in self.lists.take(count):
+            for span in spans:
+                start = span * size
+                free[span], offsets = lowest_of(free[span], pages)
+                for offset, length in offsets:
+                    append_run(runs, start + offset, length)  # spans side by side make one run
         return runs
 
     def give(self, runs: Iterable[Run]) -> None:
         """See `Pool.give`."""
-        size, free, move = self.geometry.pages_per_span, self._free, self._lists.move
+        size, free, lists = self.geometry.pages_per_span, self._free, self.lists
         for start, count in runs:
             page, left = start, count
             while left:
                 span, offset = divmod(page, size)
                 part = min(size - offset, left)
-                had = free[span]
-                free[span] = had | ((1 << part) - 1) << offset
-                num_free = had.bit_count()
-                move(span, num_free, num_free + part)
+                free[span] |= (1 << part) - 1 << offset
+                lists.give(part, (span,))
                 page += part
                 left -= part
             self._num_free += count
@@ -136,50 +141,31 @@ class SpanPool(Pool):
     def place(self, page: int) -> Place:
         """See `Pool.place`: end to end within each span."""
         span, number = divmod(page, self.geometry.pages_per_span)
-        start = span * self.geometry.granules_per_span * self._backing.granule_bytes
+        start = span * self.geometry.granules_per_span * self._granule_bytes
         return Place(self.slab, start + number * self.page_bytes, self.page_bytes)
 
     def check_integrity(self) -> None:
         """Raise AssertionError if a page is lost or doubled, or a span is in the wrong list."""
-        name, size, num_spans = self.name, self.geometry.pages_per_span, len(self._free)
+        name, size, lists = self.name, self.geometry.pages_per_span, self.lists
         try:
-            self._lists.check_integrity([free.bit_count() for free in self._free])
+            lists.check_integrity()
         except AssertionError as problem:
             raise AssertionError(f"pool {name}: {problem}") from None
         own = all(free >> size == 0 for free in self._free)
         check(own, f"pool {name}: a span holds a foreign page")
-        num_free = sum(free.bit_count() for free in self._free)
-        check(num_free == self.num_free, f"pool {name}: free pages are miscounted")
-        self._check_absent()
-        num_pages = num_spans * size - len(self._absent) * size
-        check(num_pages == self.num_pages, f"pool {name}: pages are miscounted")
+        counts = [free.bit_count() for free in self._free]
+        check(counts == lists.num_free, f"pool {name}: a span has other free pages than listed")
+        check(sum(counts) == self.num_free, f"pool {name}: free pages are miscounted")
+        check(lists.num_spans * size == self.num_pages, f"pool {name}: pages are miscounted")
 
     def check_live(self, pages: set[int]) -> None:
-        """Raise AssertionError unless exactly these pages are taken, all in mapped spans."""
+        """Raise AssertionError unless exactly these pages are taken, all in spans that are there."""
         size = self.geometry.pages_per_span
         free = {p for i, mask in enumerate(self._free) for p in _pages_of(mask, i * size)}
         check(free.isdisjoint(pages), f"pool {self.name}: a live page is free")
         check(len(pages) == self.num_live, f"pool {self.name}: live pages miscounted")
         spans = {page // size for page in pages}
-        check(spans.isdisjoint(self._absent), f"pool {self.name}: a live page has no memory")
-
-    def _check_absent(self) -> None:
-        absent, name = self._absent, self.name
-        known = set(absent) <= set(range(len(self._free)))
-        check(known, f"pool {name}: a span is absent that never was")
-        check(len(set(absent)) == len(absent), f"pool {name}: a span is absent twice")
-        check(not any(self._free[span] for span in absent), f"pool {name}: an absent span is free")
-        is_heap = all(absent[(i - 1) // 2] < absent[i] for i in range(1, len(absent)))
-        check(is_heap, f"pool {name}: absent spans are out of order")
-
-    def _take_empty(self, most: int, runs: list[Run]) -> int:
-        """Add up to so many whole empty spans to some runs; returns how many pages that is."""
-        size, free = self.geometry.pages_per_span, self._free
-        spans = self._lists.pop_empty(min(most, self._lists.num_empty))
-        for span in spans:
-            free[span] = 0
-            append_run(runs, span * size, size)
-        return len(spans) * size
+        check(spans.isdisjoint(self.lists.absent()), f"pool {self.name}: a live page has no memory")
 
 
 @lru_cache(maxsize=1 << 12)

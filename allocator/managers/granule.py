@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from allocator.counted_spans import CountedSpans
 from allocator.integrity import check
 from allocator.interface import Migration
 from allocator.shared_spans import MIN_SPANS, SharedSpansManager
 from allocator.span import SpanGeometry
 from allocator.span_pool import SpanPool
+from allocator.span_register import SpanRegister
 from allocator.spec import PAGE_ALIGNMENT_BYTES, Granularity, ceil_div
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ class GranuleManager(SharedSpansManager):
     summary = "one pool a kind, mapped span by span on demand and unmapped again beyond a reserve"
     source = "kvcached 0.1.6 (reserve of 5 to 10 pages), vAttention (arXiv 2405.04437); read"
     Options = GranuleOptions
+    _register: CountedSpans | SpanRegister
 
     def __init__(self, spec: CacheSpec, backing: Backing, options: GranuleOptions) -> None:
         self._options = options
@@ -84,12 +87,14 @@ class GranuleManager(SharedSpansManager):
         """See `CacheManager.prepare`: unmap beyond the reserve, then fill it up."""
         del next_tokens  # kvcached does not look at the queue
         least, most = self._options.reserve_min, self._options.reserve_max
-        for pool in self._pools:
-            pool.remove_empty_spans(max(0, pool.num_empty_spans - most))
-        for pool in self._pools:
-            affordable = self.backing.num_free_granules // pool.geometry.granules_per_span
-            if pool.num_live:
-                pool.add_spans(min(max(0, least - pool.num_empty_spans), affordable))
+        numbers = range(len(self._pools))
+        for number in numbers:
+            self._unmap_spans(number, self._num_empty_spans(number) - most)
+        for number in numbers:
+            missing = least - self._num_empty_spans(number)
+            if missing > 0 and self._granted.live(number):
+                granules = self._pools[number].geometry.granules_per_span
+                self._map_spans(number, min(missing, self.backing.num_free_granules // granules))
 
     def take_migrations(self) -> list[Migration]:
         """See `CacheManager.take_migrations`: spans that one pool took from another's reserve."""
@@ -107,14 +112,42 @@ class GranuleManager(SharedSpansManager):
         geometry = span_geometry(page_bytes, self.backing, self._options)
         return SpanPool(name, geometry, self.backing, self.backing.num_granules)
 
+    def _new_register(self) -> CountedSpans:
+        """Which spans are empty is asked at every turn, and depends on all that is given back."""
+        register = self._plain_register()
+        return CountedSpans(register, self._pools, self._admission, self._growth)
+
+    def _plain_register(self) -> SpanRegister:
+        return SpanRegister(self._pools, self._table, self._admission, self._growth)
+
+    def _num_pages(self, number: int) -> int:
+        return self._register.num_pages(number)
+
+    def _num_empty_spans(self, number: int) -> int:
+        return self._register.num_empty_spans(number)
+
+    def _map_spans(self, number: int, count: int) -> None:
+        """Let a pool have so many spans more; the budget has the granules."""
+        if count > 0:
+            slab, size = self._pools[number].slab, self._pools[number].geometry.granules_per_span
+            for span in self._register.add_spans(number, count):
+                self.backing.map(slab, span * size, size)
+
+    def _unmap_spans(self, number: int, count: int) -> None:
+        """Take so many empty spans from a pool."""
+        if count > 0:
+            slab, size = self._pools[number].slab, self._pools[number].geometry.granules_per_span
+            for span in self._register.remove_empty_spans(number, count):
+                self.backing.unmap(slab, span * size, size)
+
     def _make_room(self, by_pool: list[int]) -> None:
         missing = self._missing_spans(by_pool)
         if not any(missing):
             return
         self._check_room(by_pool, missing)
         self._reclaim(by_pool, missing)
-        for pool, spans in zip(self._pools, missing, strict=True):
-            pool.add_spans(spans)
+        for number, spans in enumerate(missing):
+            self._map_spans(number, spans)
 
     def _reclaim(self, by_pool: list[int], missing: list[int]) -> None:
         """Unmap spare spans, as few as end the shortage."""
@@ -126,7 +159,7 @@ class GranuleManager(SharedSpansManager):
             granules = self._pools[donor].geometry.granules_per_span
             spans = min(spare, ceil_div(max(0, lacking), granules))
             if spans:
-                self._pools[donor].remove_empty_spans(spans)
+                self._unmap_spans(donor, spans)
                 lacking -= spans * granules
                 moved = spans * granules * self.backing.granule_bytes
                 self._migrations.append(Migration(donor, recipient, moved))
