@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from allocator.integrity import check
 from allocator.spec import SLAB_ALIGNMENT_BYTES, align_up, ceil_div
@@ -19,8 +19,7 @@ class BackingExhaustedError(RuntimeError):
     """More granules were asked for than the budget has left."""
 
 
-@dataclass(frozen=True, slots=True)
-class BackingCounters:
+class BackingCounters(NamedTuple):
     """What a backing was asked to do; the cost model prices it.
 
     Attributes:
@@ -115,7 +114,9 @@ class HostBacking:
         self.num_granules = budget_bytes // granule_bytes
         self._mapped: list[bytearray] = []
         self._num_mapped = 0
-        self._counts = dict.fromkeys(BackingCounters.__slots__, 0)
+        self._maps = self._mapped_granules = 0
+        self._unmaps = self._unmapped_granules = 0
+        self._copies = self._copied_bytes = 0
         self._counters: BackingCounters | None = None  # made again once a count has changed
 
     @property
@@ -135,14 +136,18 @@ class HostBacking:
         end = first_granule + num_granules
         self._mapped[slab][first_granule:end] = b"\x01" * num_granules
         self._num_mapped += num_granules
-        self._count("maps", "mapped_granules", num_granules)
+        self._maps += 1
+        self._mapped_granules += num_granules
+        self._counters = None
 
     def unmap(self, slab: int, first_granule: int, num_granules: int) -> None:
         """Count a run of granules as given back; see `Backing.unmap`."""
         self.check_unmap(slab, first_granule, num_granules)
         self._mapped[slab][first_granule : first_granule + num_granules] = bytes(num_granules)
         self._num_mapped -= num_granules
-        self._count("unmaps", "unmapped_granules", num_granules)
+        self._unmaps += 1
+        self._unmapped_granules += num_granules
+        self._counters = None
 
     def check_map(self, slab: int, first_granule: int, num_granules: int) -> None:
         """Raise what `map` would raise."""
@@ -161,7 +166,9 @@ class HostBacking:
         for offset in (offset for pair in pairs for offset in pair):
             if not self.is_mapped(Place(slab, offset, page_bytes)):
                 raise ValueError(f"slab {slab}: the page at {offset} is not mapped")
-        self._count("copies", "copied_bytes", len(pairs) * page_bytes)
+        self._copies += 1
+        self._copied_bytes += len(pairs) * page_bytes
+        self._counters = None
 
     def is_mapped(self, place: Place) -> bool:
         """Whether every byte of a page has physical memory."""
@@ -173,7 +180,14 @@ class HostBacking:
     def counters(self) -> BackingCounters:
         """What was asked so far; the same object as long as nothing is asked."""
         if self._counters is None:
-            self._counters = BackingCounters(**self._counts)
+            self._counters = BackingCounters(
+                self._maps,
+                self._unmaps,
+                self._mapped_granules,
+                self._unmapped_granules,
+                self._copies,
+                self._copied_bytes,
+            )
         return self._counters
 
     def check_integrity(self) -> None:
@@ -190,8 +204,3 @@ class HostBacking:
         run = self._mapped[slab][first : first + count] if known else b""
         if count < 1 or first < 0 or len(run) != count or none_is in run:
             raise ValueError(f"slab {slab}: granules {first} to {first + count - 1} cannot flip")
-
-    def _count(self, calls: str, amounts: str, amount: int) -> None:
-        self._counts[calls] += 1
-        self._counts[amounts] += amount
-        self._counters = None

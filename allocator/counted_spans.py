@@ -77,7 +77,7 @@ class CountedSpans(JournaledRegister):
     def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
         """See `Register.grow_in_rounds`."""
         super().grow_in_rounds(rounds)
-        seats = list(chain.from_iterable(rounds))
+        seats = rounds[0] if len(rounds) == 1 else list(chain.from_iterable(rounds))
         for held, each in self._growth:
             held.grow([seat for seat in seats for _ in range(each)] if each > 1 else seats)
 

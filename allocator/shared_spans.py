@@ -87,7 +87,7 @@ class SharedSpansManager(PooledManager):
         return spare
 
     def _num_empty_spans(self, number: int) -> int:
-        """Spans that a pool keeps although no page of them is live; none unless it has a reserve."""
+        """Spans that a pool keeps without a live page; none unless it has a reserve."""
         del number
         return 0
 

@@ -43,11 +43,11 @@ class SpanHoldings:
 
     def grow(self, seats: Sequence[int]) -> None:
         """Give seats a page each, in order."""
-        held, turns = self._singles, iter(seats)
+        held, by_page = self._singles, []
         for pages, spans in self.lists.take(len(seats)):
-            for span in spans:
-                for _ in range(pages):
-                    held[next(turns)].append(span)
+            by_page += spans if pages == 1 else [span for span in spans for _ in range(pages)]
+        for seat, span in zip(seats, by_page, strict=True):
+            held[seat].append(span)
 
     def release(self, seat: int) -> None:
         """Take all of a sequence back."""

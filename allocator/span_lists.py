@@ -71,56 +71,57 @@ class SpanLists:
         Raises:
             ValueError: If fewer are empty; nothing is removed.
         """
-        if count > self.num_empty:
+        empty = self._by_free[-1]
+        if count > len(empty):
             raise ValueError(f"{count} spans asked, fewer are empty")
-        removed = self._pop(len(self._by_free) - 1, count) if count else []
+        removed = [empty.pop() for _ in range(count)]
         for span in removed:
+            self.num_free[span] = 0
             heapq.heappush(self._absent, span)
+        if removed and not empty:
+            self._occupied ^= 1 << len(self._by_free) - 1
         return removed
 
     def take(self, count: int) -> list[Part]:
         """Take so many pages, which are free; returns of which spans."""
         parts: list[Part] = []
-        while count:
+        num_free = self.num_free
+        while count > 0:
             least = (self._occupied & -self._occupied).bit_length() - 1
             spans = self._by_free[least]
-            whole = min(count // least, len(spans))
-            if not whole:
-                parts.append((count, [spans[-1]]))
-                self.take_from(spans[-1], count)
-                break
-            parts.append((least, self._pop(least, whole)))
-            count -= whole * least
+            taken = spans[: -(count // least or 1) - 1 : -1]
+            del spans[-len(taken) :]
+            if not spans:
+                self._occupied ^= 1 << least
+            for span in taken:
+                num_free[span] = 0
+            parts.append((min(least, count), taken))
+            count -= least * len(taken)
+        if count:  # the last span has more than was asked
+            self.give(-count, parts[-1][1])
         return parts
 
     def take_from(self, span: int, count: int) -> None:
         """Take so many of a span's free pages, one at least."""
         left = self.num_free[span] - count
         self._unlist(span)
-        self.num_free[span] = left
+        self.num_free[span] = 0
         if left:
-            self._position[span] = len(self._by_free[left])
-            self._by_free[left].append(span)
-            self._occupied |= 1 << left
+            self.give(left, (span,))
 
     def give(self, count: int, spans: Sequence[int]) -> None:
         """Give so many pages of each of some spans back, one span after the other."""
         by_free, position, num_free = self._by_free, self._position, self.num_free
         for span in spans:
             had = num_free[span]
-            if had:  # as `_unlist`, which would cost another call a span
-                listed = by_free[had]
-                last = listed.pop()
-                if last != span:
-                    place = position[last] = position[span]
-                    listed[place] = last
-                if not listed:
-                    self._occupied ^= 1 << had
+            if had:
+                self._unlist(span)
             num_free[span] = now = had + count
             listed = by_free[now]
+            if not listed:
+                self._occupied |= 1 << now
             position[span] = len(listed)
             listed.append(span)
-            self._occupied |= 1 << now
 
     def live(self) -> dict[int, int]:
         """Of the spans that are there, how many pages are taken, if any."""
@@ -153,21 +154,6 @@ class SpanLists:
         check(not any(self.num_free[span] for span in absent), "an absent span is free")
         is_heap = all(absent[(i - 1) // 2] < absent[i] for i in range(1, len(absent)))
         check(is_heap, "absent spans are out of order")
-
-    def _pop(self, num_free: int, count: int) -> list[int]:
-        """Take spans with so many free pages out of their list, one at least, for nothing is left.
-
-        Returns:
-            The spans, the one listed last first.
-        """
-        spans = self._by_free[num_free]
-        popped = spans[: -count - 1 : -1]
-        del spans[-count:]
-        if not spans:
-            self._occupied ^= 1 << num_free
-        for span in popped:
-            self.num_free[span] = 0
-        return popped
 
     def _unlist(self, span: int) -> None:
         """Take a span out of its list; the last one takes its position."""

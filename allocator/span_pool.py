@@ -159,7 +159,7 @@ class SpanPool(Pool):
         check(lists.num_spans * size == self.num_pages, f"pool {name}: pages are miscounted")
 
     def check_live(self, pages: set[int]) -> None:
-        """Raise AssertionError unless exactly these pages are taken, all in spans that are there."""
+        """Raise AssertionError unless exactly these pages are taken, of spans that are there."""
         size = self.geometry.pages_per_span
         free = {p for i, mask in enumerate(self._free) for p in _pages_of(mask, i * size)}
         check(free.isdisjoint(pages), f"pool {self.name}: a live page is free")

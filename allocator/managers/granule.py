@@ -87,14 +87,15 @@ class GranuleManager(SharedSpansManager):
         """See `CacheManager.prepare`: unmap beyond the reserve, then fill it up."""
         del next_tokens  # kvcached does not look at the queue
         least, most = self._options.reserve_min, self._options.reserve_max
-        numbers = range(len(self._pools))
-        for number in numbers:
-            self._unmap_spans(number, self._num_empty_spans(number) - most)
-        for number in numbers:
-            missing = least - self._num_empty_spans(number)
-            if missing > 0 and self._granted.live(number):
+        empty = [self._num_empty_spans(number) for number in range(len(self._pools))]
+        for number, spans in enumerate(empty):
+            if spans > most:
+                self._unmap_spans(number, spans - most)
+        for number, spans in enumerate(empty):
+            if spans < least and self._granted.live(number):
                 granules = self._pools[number].geometry.granules_per_span
-                self._map_spans(number, min(missing, self.backing.num_free_granules // granules))
+                affordable = self.backing.num_free_granules // granules
+                self._map_spans(number, min(least - spans, affordable))
 
     def take_migrations(self) -> list[Migration]:
         """See `CacheManager.take_migrations`: spans that one pool took from another's reserve."""
@@ -128,33 +129,30 @@ class GranuleManager(SharedSpansManager):
 
     def _map_spans(self, number: int, count: int) -> None:
         """Let a pool have so many spans more; the budget has the granules."""
-        if count > 0:
-            slab, size = self._pools[number].slab, self._pools[number].geometry.granules_per_span
-            for span in self._register.add_spans(number, count):
-                self.backing.map(slab, span * size, size)
+        slab, size = self._pools[number].slab, self._pools[number].geometry.granules_per_span
+        call = self.backing.map
+        for span in self._register.add_spans(number, count):
+            call(slab, span * size, size)
 
     def _unmap_spans(self, number: int, count: int) -> None:
         """Take so many empty spans from a pool."""
-        if count > 0:
-            slab, size = self._pools[number].slab, self._pools[number].geometry.granules_per_span
-            for span in self._register.remove_empty_spans(number, count):
-                self.backing.unmap(slab, span * size, size)
+        slab, size = self._pools[number].slab, self._pools[number].geometry.granules_per_span
+        call = self.backing.unmap
+        for span in self._register.remove_empty_spans(number, count):
+            call(slab, span * size, size)
 
     def _make_room(self, by_pool: list[int]) -> None:
         missing = self._missing_spans(by_pool)
-        if not any(missing):
-            return
-        self._check_room(by_pool, missing)
-        self._reclaim(by_pool, missing)
-        for number, spans in enumerate(missing):
-            self._map_spans(number, spans)
-
-    def _reclaim(self, by_pool: list[int], missing: list[int]) -> None:
-        """Unmap spare spans, as few as end the shortage."""
-        recipient = next(i for i, spans in enumerate(missing) if spans)
         lacking = sum(self._in_granules(missing)) - self.backing.num_free_granules
-        if lacking <= 0:
-            return
+        if lacking > 0:
+            self._check_room(by_pool, missing)
+            self._reclaim(by_pool, lacking, next(i for i, spans in enumerate(missing) if spans))
+        for number, spans in enumerate(missing):
+            if spans:
+                self._map_spans(number, spans)
+
+    def _reclaim(self, by_pool: list[int], lacking: int, recipient: int) -> None:
+        """Unmap spare spans, as few as end the shortage of so many granules."""
         for donor, spare in enumerate(self._spare_spans(by_pool)):
             granules = self._pools[donor].geometry.granules_per_span
             spans = min(spare, ceil_div(max(0, lacking), granules))

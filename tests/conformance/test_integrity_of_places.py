@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from allocator.backing import HostBacking
 from allocator.lowest_free import CHAPTER_UNITS, LowestFree
+from allocator.managers.granule import GranuleManager, GranuleOptions
 from allocator.next_free import NextFree
 from allocator.places import Holdings
+from allocator.span_holdings import SpanHoldings
+from allocator.spec import CacheGroup, CacheKind, CacheSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,3 +85,63 @@ def test_damaged_holdings_are_noticed(damage: Callable[[Any], object]) -> None:
     damage(held)
     with pytest.raises(AssertionError):
         held.check_integrity()
+
+
+# Seat 0 has span 2 and two pages of span 1, seat 1 the other two and, since, one of span 0.
+SPANS_DAMAGE: Damage = {
+    "a page is lost": lambda held: held._singles[1].pop(),
+    "a page is held twice": lambda held: held._parts[0].insert(0, (1, [1])),
+    "a held page is free": lambda held: held.lists.give(1, [2]),
+    "a seat is half gone": lambda held: held._singles.pop(1),
+    "single pages are others": lambda held: held._singles.__setitem__(1, [3]),
+    "a span is listed elsewhere": lambda held: held.lists._by_free[3].append(2),
+}
+
+
+@pytest.mark.parametrize("damage", SPANS_DAMAGE.values(), ids=SPANS_DAMAGE.keys())
+def test_damaged_holdings_of_spans_are_noticed(damage: Callable[[Any], object]) -> None:
+    held = SpanHoldings(4, 4)
+    held.lists.add(3)
+    held.admit(0, 6)
+    held.admit(1, 2)
+    held.grow([1])
+    assert held.pages() == {0: {2: 4, 1: 2}, 1: {1: 2, 0: 1}}
+    held.check_integrity()
+    damage(held)
+    with pytest.raises(AssertionError):
+        held.check_integrity()
+
+
+def _exchange_seats(held: Any) -> None:  # noqa: ANN401 - as above
+    for kept in (held._parts, held._singles):
+        kept[0], kept[1] = kept[1], kept[0]
+
+
+def _exchange_spans(held: Any) -> None:  # noqa: ANN401 - as above
+    """Two empty ones, in the order in which they are taken from."""
+    last, first = held.lists.remove_empty(2)
+    held.lists._absent.clear()
+    held.lists.give(2, [last, first])
+
+
+# Two sequences with three blocks and one; two spans of two KV pages are empty.
+COUNTED_DAMAGE: Damage = {
+    "a span came to a pool": lambda register: register._pools[0].add_spans(1),
+    "pages are miscounted": lambda register: register._num_pages.__setitem__(0, 2),
+    "two seats are exchanged": lambda register: _exchange_seats(register._holdings[0]),
+    "two spans are exchanged": lambda register: _exchange_spans(register._holdings[0]),
+}
+
+
+@pytest.mark.parametrize("damage", COUNTED_DAMAGE.values(), ids=COUNTED_DAMAGE.keys())
+def test_spans_that_are_counted_wrongly_are_noticed(damage: Callable[[Any], object]) -> None:
+    groups = (CacheGroup("kv", CacheKind.ATTENTION, 2, 64), CacheGroup("s", CacheKind.STATE, 1, 32))
+    memory, options = HostBacking(8 * 1024, 1024), GranuleOptions(2, 2)
+    manager = GranuleManager(CacheSpec(groups, 4), memory, options)
+    manager.admit(0, 12)
+    manager.admit(1, 4)
+    manager.prepare(0)
+    manager._register.check_integrity()
+    damage(manager._register)
+    with pytest.raises(AssertionError):
+        manager._register.check_integrity()

@@ -18,10 +18,22 @@ if TYPE_CHECKING:
     from allocator.backing import HostBacking
 
 
-def _relist(pool: SpanPool, span: int, num_free: int) -> None:
+def _unlist(pool: Any, num_free: int) -> int:  # noqa: ANN401 - private, no public type
+    """Take the span listed last out of a list."""
+    span: int = pool.lists._by_free[num_free].pop()
+    pool.lists._occupied = sum(1 << n for n, spans in enumerate(pool.lists._by_free) if spans)
+    return span
+
+
+def _list(pool: Any, span: int, num_free: int) -> None:  # noqa: ANN401 - as above
     """Put a span where spans with so many free pages stand."""
-    pool._lists.remove(span, pool._free[span].bit_count())
-    pool._lists.add(span, num_free)
+    pool.lists._position[span] = len(pool.lists._by_free[num_free])
+    pool.lists._by_free[num_free].append(span)
+    pool.lists._occupied |= 1 << num_free
+
+
+def _relist(pool: Any, num_free: int, listed: int) -> None:  # noqa: ANN401 - as above
+    _list(pool, _unlist(pool, num_free), listed)
 
 
 # Spans 0, 1 and 2 are empty, 3 has two pages live and 4 all; 5 to 7 are absent.
@@ -31,30 +43,31 @@ POOL_DAMAGE: dict[str, Callable[[Any], object]] = {
     "a page of a full span is free": lambda pool: pool._free.__setitem__(4, 1),
     "a page of an absent span is free": lambda pool: pool._free.__setitem__(6, 1),
     "a free page is of another span": lambda pool: pool._free.__setitem__(3, 0b10100),
+    "a span is counted with more free": lambda pool: pool.lists.num_free.__setitem__(3, 3),
     "free pages are miscounted": lambda pool: setattr(pool, "_num_free", pool.num_free - 1),
     "pages are miscounted": lambda pool: setattr(pool, "num_pages", pool.num_pages + 4),
-    "an empty span is not listed": lambda pool: pool._lists.pop(4),
-    "a span in use is not listed": lambda pool: pool._lists.pop(2),
-    "an empty span is listed twice": lambda pool: pool._lists.add(2, 4),
-    "a span is listed with less free": lambda pool: _relist(pool, 3, 1),
-    "a span is listed with more free": lambda pool: _relist(pool, 3, 3),
-    "an empty span is listed as in use": lambda pool: _relist(pool, 1, 2),
-    "a span in use is listed as empty": lambda pool: _relist(pool, 3, 4),
-    "a full span is listed": lambda pool: pool._lists.add(4, 1),
-    "a full span is listed as full": lambda pool: pool._lists.add(4, 0),
-    "an absent span is listed": lambda pool: pool._lists.add(5, 4),
-    "an empty span is elsewhere in its list": lambda pool: pool._lists._by_free[4].reverse(),
-    "a position is off": lambda pool: pool._lists._position.__setitem__(2, 1),
-    "an occupied list is not marked": lambda pool: setattr(pool._lists, "_occupied", 1 << 4),
-    "a list without spans is marked": lambda pool: setattr(pool._lists, "_occupied", 0b10110),
-    "a list that is not there is marked": lambda pool: setattr(pool._lists, "_occupied", 0b110100),
-    "a span is listed as one more": lambda pool: pool._lists._by_free[2].append(99),
-    "a mapped span is called absent": lambda pool: pool._absent.append(3),
-    "a full span is called absent": lambda pool: pool._absent.append(4),
-    "an absent span is called mapped": lambda pool: pool._absent.pop(),
-    "a span is absent twice": lambda pool: pool._absent.__setitem__(2, 6),
-    "absent spans are out of order": lambda pool: pool._absent.reverse(),
-    "a span is absent that never was": lambda pool: pool._absent.__setitem__(2, 8),
+    "an empty span is not listed": lambda pool: _unlist(pool, 4),
+    "a span in use is not listed": lambda pool: _unlist(pool, 2),
+    "an empty span is listed twice": lambda pool: _list(pool, 2, 4),
+    "a span is listed with less free": lambda pool: _relist(pool, 2, 1),
+    "a span is listed with more free": lambda pool: _relist(pool, 2, 3),
+    "an empty span is listed as in use": lambda pool: _relist(pool, 4, 2),
+    "a span in use is listed as empty": lambda pool: _relist(pool, 2, 4),
+    "a full span is listed": lambda pool: _list(pool, 4, 1),
+    "a full span is listed as full": lambda pool: _list(pool, 4, 0),
+    "an absent span is listed": lambda pool: _list(pool, 5, 4),
+    "an empty span is elsewhere in its list": lambda pool: pool.lists._by_free[4].reverse(),
+    "a position is off": lambda pool: pool.lists._position.__setitem__(2, 1),
+    "an occupied list is not marked": lambda pool: setattr(pool.lists, "_occupied", 1 << 4),
+    "a list without spans is marked": lambda pool: setattr(pool.lists, "_occupied", 0b10110),
+    "a list that is not there is marked": lambda pool: setattr(pool.lists, "_occupied", 0b110100),
+    "a span is listed as one more": lambda pool: pool.lists._by_free[2].append(99),
+    "a mapped span is called absent": lambda pool: pool.lists._absent.append(3),
+    "a full span is called absent": lambda pool: pool.lists._absent.append(4),
+    "an absent span is called mapped": lambda pool: pool.lists._absent.pop(),
+    "a span is absent twice": lambda pool: pool.lists._absent.__setitem__(2, 6),
+    "absent spans are out of order": lambda pool: pool.lists._absent.reverse(),
+    "a span is absent that never was": lambda pool: pool.lists._absent.__setitem__(2, 8),
 }
 
 

@@ -11,7 +11,7 @@ from allocator.span import SpanGeometry
 from allocator.span_pool import SpanPool
 from tests.property.pool_machine import PoolMachine
 
-NUM_GRANULES, SLAB_GRANULES, GRANULE_BYTES = 8, 12, 1024
+SLAB_GRANULES, GRANULE_BYTES = 8, 1024
 
 
 class SpanPoolMachine(PoolMachine):
@@ -21,7 +21,7 @@ class SpanPoolMachine(PoolMachine):
     def reserve(self, shape: tuple[int, int]) -> None:
         page_bytes, granules = shape
         self.size = granules * GRANULE_BYTES // page_bytes
-        backing = HostBacking(NUM_GRANULES * GRANULE_BYTES, GRANULE_BYTES)
+        backing = HostBacking(SLAB_GRANULES * GRANULE_BYTES, GRANULE_BYTES)
         geometry = SpanGeometry(page_bytes, self.size, granules)
         self.pool = SpanPool("test", geometry, backing, SLAB_GRANULES)
         self.num_spans = 0
@@ -33,7 +33,7 @@ class SpanPoolMachine(PoolMachine):
     @rule(count=st.integers(0, 4))
     def add(self, count: int) -> None:
         granules = self.pool.geometry.granules_per_span
-        if (self.num_spans + count) * granules > NUM_GRANULES:
+        if (self.num_spans + count) * granules > SLAB_GRANULES:
             with self.refuses("no room"):
                 self.pool.add_spans(count)
             self.is_unchanged()

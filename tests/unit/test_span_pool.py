@@ -160,24 +160,15 @@ def test_adding_too_many_spans_adds_none(pool: SpanPool) -> None:
     assert pickle.dumps(pool) == before
 
 
-def test_adding_beyond_the_budget_adds_none(host_backing: MakeBacking) -> None:
-    backing = host_backing(3)
-    pool = SpanPool("test", SpanGeometry(512, 4, 2), backing, slab_granules=12)
-    with pytest.raises(ValueError, match="no room for 2 more spans"):
-        pool.add_spans(2)
-    assert backing.num_free_granules == 3
-    pool.add_spans(1)
+def test_a_row_has_so_many_pages_in_spans_that_come_and_go_empty(pool: SpanPool) -> None:
+    pool.take(6)
+    assert pool.resize(24) == []
+    assert pool.num_spans == 6
+    assert pool.resize(8) == []
+    assert (pool.num_spans, pool.num_empty_spans, pool.num_pages) == (2, 0, 8)
+    with pytest.raises(ValueError, match="1 spans asked, fewer are empty"):
+        pool.resize(4)
     pool.check_integrity()
-
-
-def test_spans_are_mapped_and_unmapped_one_by_one(host_backing: MakeBacking) -> None:
-    backing = host_backing(12)
-    pool = SpanPool("test", SpanGeometry(512, 6, 3), backing, slab_granules=12)
-    pool.add_spans(3)
-    pool.remove_empty_spans(2)
-    done = backing.counters()
-    assert (done.maps, done.mapped_granules) == (3, 9)
-    assert (done.unmaps, done.unmapped_granules) == (2, 6)
 
 
 def test_pages_of_one_span_each_come_and_go(host_backing: MakeBacking) -> None:
@@ -193,13 +184,15 @@ def test_pages_of_one_span_each_come_and_go(host_backing: MakeBacking) -> None:
 
 def test_of_empty_spans_the_one_listed_last_goes_first() -> None:
     lists = SpanLists(num_spans=6, pages_per_span=3)
-    for span in (4, 1, 5, 0):
-        lists.add(span, 3)
-    lists.add(2, 1)
-    assert (lists.num_empty, lists.first_empty(), lists.least_free()) == (4, 0, 1)
-    lists.remove(5, 3)  # the last takes its place
-    assert [lists.pop(3) for _ in range(3)] == [0, 1, 4]
-    lists.move(2, 1, 3)
-    assert (lists.num_empty, lists.first_empty(), lists.least_free()) == (1, 2, 3)
-    assert lists.pop(3, num_left=2) == 2
-    lists.check_integrity([0, 0, 2, 0, 0, 0])
+    assert lists.add(5) == [0, 1, 2, 3, 4]
+    lists.take_from(1, 3)
+    lists.take_from(2, 2)  # the last has taken the place of the first
+    assert (lists.num_spans, lists.num_empty, lists.first_empty) == (5, 3, 3)
+    assert lists.take(5) == [(1, [2]), (3, [3]), (1, [4])]
+    lists.give(2, [2, 1])
+    assert lists.take(4) == [(2, [1, 2])]
+    lists.give(3, [2])
+    assert lists.remove_empty(2) == [2, 0]
+    assert lists.add(1) == [0]
+    assert lists.live() == {1: 3, 3: 3, 4: 1}
+    lists.check_integrity()
