@@ -114,8 +114,14 @@ class SpanLists:
         by_free, position, num_free = self._by_free, self._position, self.num_free
         for span in spans:
             had = num_free[span]
-            if had:
-                self._unlist(span)
+            if had:  # as `_unlist`, which would cost another call a span
+                listed = by_free[had]
+                last = listed.pop()
+                if last != span:
+                    place = position[last] = position[span]
+                    listed[place] = last
+                if not listed:
+                    self._occupied ^= 1 << had
             num_free[span] = now = had + count
             listed = by_free[now]
             if not listed:

@@ -87,7 +87,7 @@ class GranuleManager(SharedSpansManager):
         """See `CacheManager.prepare`: unmap beyond the reserve, then fill it up."""
         del next_tokens  # kvcached does not look at the queue
         least, most = self._options.reserve_min, self._options.reserve_max
-        empty = [self._num_empty_spans(number) for number in range(len(self._pools))]
+        empty = list(map(self._register.num_empty_spans, range(len(self._pools))))
         for number, spans in enumerate(empty):
             if spans > most:
                 self._unmap_spans(number, spans - most)
