@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import cycle, islice, product
 from typing import TYPE_CHECKING
 
 from allocator.interface import OutOfMemoryError
-from scenarios.step_bench import StepBench
+from scenarios.step_bench import FILLER_TOKENS, StepBench
 from scenarios.validation.runs import laid_out, limits_of
 
 if TYPE_CHECKING:
@@ -27,9 +28,11 @@ ROOM_TOKENS = 4
 def warm_up(case: Case, rig: Rig) -> int:
     """Run steps of shapes that a trace brings, as far as memory holds them; returns how many."""
     machine, limits, count = case.cell.machine, limits_of(case), 0
+    # Between prompts a sequence decodes that may be longer than any of the trace.
+    tables = replace(limits, max_tokens=max(limits.max_tokens, FILLER_TOKENS + 1))
     with rig.backing(case.backing, machine.budget_bytes, machine.granule_bytes) as backing:
         manager = laid_out(case, backing)
-        bench = StepBench(manager, rig.executor(manager, backing, limits), trials=1)
+        bench = StepBench(manager, rig.executor(manager, backing, tables), trials=1)
         for shape in _shapes(limits):
             try:
                 bench.measure(shape)

@@ -190,7 +190,7 @@ def test_a_calibrated_device_is_predicted(profile: Path, tmp_path: Path) -> None
     assert abs(found["tpot_error_pct"]["p95"]) < 2
     assert (tmp_path / RESULT).exists()
     assert len(read_steps(tmp_path, 4)) == result.rows[3]["steps"]["all"]["count"]
-    assert validation_table(result).row_count == 4
+    assert validation_table(result, width=80).row_count == 4
 
 
 def test_backings_go_by_the_names_of_the_command_line() -> None:
