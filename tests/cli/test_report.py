@@ -89,7 +89,7 @@ def test_comparisons_are_reported_and_compared(twinpool: Twinpool, tmp_path: Pat
     twinpool("report", "first", "second", "--out", "both")
     page = Path("both/comparison.html").read_text()
     assert "Nothing: both answer the same question" in page
-    assert "ttft s p50 measured" in page
+    assert "TTFT p50 measured" in page
     rows = csv.DictReader(Path("first/compare-requests.csv").read_text().splitlines())
     assert len(list(rows)) == len(case)
 
