@@ -36,8 +36,8 @@ class Holdings:
         self.unit = unit
         row = NextFree if placement is Placement.NEXT else LowestFree
         self._row = row(num_pages // unit)
-        self._parts: dict[int, list[Part]] = {}  # by seat, what it was admitted with
-        self._singles: dict[int, list[int]] = {}  # by seat, what it has gained since
+        self._parts: dict[int, list[Part]] = {}  # by seat, of what it was admitted with
+        self._singles: dict[int, list[int]] = {}  # by seat, all else
         self._unit_of: dict[int, int] = {}  # of names, where it is another number
         self._name_at: dict[int, int] = {}  # its inverse
 
@@ -48,11 +48,14 @@ class Holdings:
 
     def admit(self, seat: int, pages: int) -> None:
         """Give a new sequence so many pages."""
-        parts, name_at = self._row.take(pages // self.unit), self._name_at
+        parts, name_at, singles = self._row.take(pages // self.unit), self._name_at, list[int]()
         if name_at:
-            parts = [(chapter, _through(name_at, units)) for chapter, units in parts]
+            own = [part for part in parts if name_at.keys().isdisjoint(part[1])]
+            if len(own) < len(parts):  # names of other chapters: each goes back on its own
+                lent = [part for part in parts if part not in own]
+                parts, singles = own, _through(name_at, _names(lent, []))
         self._parts[seat] = parts
-        self._singles[seat] = []
+        self._singles[seat] = singles
 
     def grow(self, seats: Sequence[int]) -> None:
         """Give seats a unit each, in order."""

@@ -23,7 +23,7 @@ from gpu_backend.torch_backing import TorchBacking
 from gpu_backend.vmm_backing import VmmBacking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from gpu_backend.byte_backing import ByteBacking
     from gpu_backend.decoder_caches import SizedManager
@@ -93,6 +93,13 @@ class Rig:
         """Fill mapped slabs with random numbers: zeros would be faster to compute with."""
         for slab in range(slabs):
             fill_with_noise(backing.slab_bytes(slab))
+
+    def ready_copies(self, page_bytes: Iterable[int]) -> None:
+        """Copy a page of each size once, in memory of its own: a kernel is compiled by size."""
+        device = self.decoder.weights.embedding.device
+        for size in page_bytes:
+            slab = torch.zeros(2 * size, dtype=torch.uint8, device=device)
+            self.page_ops.copy(slab, size, [0], [size])
 
     def executor(self, manager: SizedManager, backing: ByteBacking, limits: Limits) -> StepExecutor:
         """Runs the steps of an engine whose manager is laid out over a backing of this rig."""

@@ -267,6 +267,7 @@ def _facts(scenario: Scenario, trace: Trace, cell: Cell) -> dict[str, Any]:
         else load_profile(scenario.profile).digest,
         "trace": trace.name,
         "requests": len(trace),
+        "trace_rate_rps": _rate_rps(trace),
         "dropped_rows": [asdict(dropped) for dropped in trace.dropped],
         "model": scenario.model,
         "device": scenario.device,
@@ -282,3 +283,11 @@ def _facts(scenario: Scenario, trace: Trace, cell: Cell) -> dict[str, Any]:
         "kv_bytes_per_token": cell.machine.spec.bytes_per_token(),
         "state_bytes_per_sequence": cell.machine.spec.bytes_per_sequence(),
     }
+
+
+def _rate_rps(trace: Trace) -> float | None:
+    """Requests a second from the first arrival to the last; None where that is no time."""
+    arrival_ns = trace.arrival_ns
+    if arrival_ns is None or arrival_ns[0] == arrival_ns[-1]:
+        return None
+    return (len(trace) - 1) * 1e9 / float(arrival_ns[-1] - arrival_ns[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     Facts = dict[str, Any]
-    Figures = dict[str, dict[str, float]]
+    Value = float | str
+    Figures = dict[str, dict[str, Value]]
 
 REPORT = "report.html"
 MARKS = {
@@ -32,6 +34,10 @@ MARKS = {
     "result.json": "",  # which it is stands inside
 }
 SWEEP_FIGURES = ("throughput_rps", "goodput_rps", "preemptions", "rejected", "migrations_count")
+WORDS = ("stability", "limiting_resource")
+"""Figures that are words."""
+MEASURED = "host_ns_per_allocator_op"
+"""The one figure of a run that is no simulated one, and differs from run to run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,7 @@ class ResultFolder:
             return KINDS[self.command].page(self)
 
     def figures(self) -> Figures:
-        """Numbers by what they are of, to put beside those of another folder; errors as above."""
+        """Figures by what they are of, to put beside those of another folder; errors as above."""
         with _as_written(self):
             return KINDS[self.command].figures(self)
 
@@ -135,12 +141,17 @@ def _own_page(folder: ResultFolder) -> str:
 
 
 def _of_runs(folder: ResultFolder) -> Figures:
-    return {run["allocator"]: dict(_numbers(run)) for run in folder.facts["runs"]}
+    return {run["allocator"]: dict(_figures(run)) for run in folder.facts["runs"]}
 
 
 def _of_plan(folder: ResultFolder) -> Figures:
+    """By allocator; the device is named only where there are several.
+
+    So two plans of one device each, and not the same, can be put beside each other.
+    """
+    several = len(folder.facts["devices"]) > 1
     return {
-        f"{row['allocator']} on {row['device']}": dict(_numbers(row))
+        row["allocator"] + f" on {row['device']}" * several: dict(_figures(row))
         for row in folder.facts["allocators"]
     }
 
@@ -158,7 +169,7 @@ def _of_sweep(folder: ResultFolder) -> Figures:
 
 
 def _of_whole(folder: ResultFolder) -> Figures:
-    return {folder.command: dict(_numbers(folder.facts))}
+    return {folder.command: dict(_figures(folder.facts))}
 
 
 KINDS = {
@@ -170,10 +181,13 @@ KINDS = {
 }
 
 
-def _numbers(values: Facts, prefix: str = "") -> Iterator[tuple[str, float]]:
-    """Every number by one name: `ttft_s: {p99}` becomes `ttft_s p99`."""
+def _figures(values: Facts, prefix: str = "") -> Iterator[tuple[str, Value]]:
+    """Every number, and some words, by one name each: `ttft_s: {p99}` becomes `ttft_s p99`."""
     for name, value in values.items():
         if isinstance(value, dict):
-            yield from _numbers(value, f"{prefix}{name} ")
+            yield from _figures(value, f"{prefix}{name} ")
         elif isinstance(value, int | float) and not isinstance(value, bool):
-            yield prefix + name, float(value)
+            if name != MEASURED and math.isfinite(value):
+                yield prefix + name, float(value)
+        elif isinstance(value, str) and name in WORDS:
+            yield prefix + name, value

@@ -158,7 +158,7 @@ def _groups(
     ledger = Ledger(options.folder / CAPACITIES)
     kept = frozenset(ledger.rows)
     settings = list(settings_of(scenario))
-    tasks = [CapacityTask(setting, rule.allocator, rule.seeds, kept) for setting in settings]
+    tasks = [CapacityTask(setting, rule, kept) for setting in settings]
     capacities: dict[int, Row] = {}
     watcher.starts("capacities", len(tasks))
     for index, done in _recorded(tasks, ledger, pool):

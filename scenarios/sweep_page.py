@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 PROVENANCE = ("twinpool_version", "scenario_digest", "seeds")
 DASHES = ("solid", "dash", "dot", "dashdot")
 MOST_ERRORS = 20
+MOST_CHARTS = 8
 
 
 def sweep_html(facts: dict[str, Any], rows: list[Row]) -> str:
@@ -26,7 +27,7 @@ def sweep_html(facts: dict[str, Any], rows: list[Row]) -> str:
         facts: What was run, by the names of the JSON contract.
         rows: One a cell.
     """
-    charts = [_chart(model, rows) for model in dict.fromkeys(row["model"] for row in rows)]
+    charts = list(_charts(rows))
     sections = [
         Section("charts", "Charts", charts_html(charts)),
         Section("figures", "Figures", _sheet(facts, rows).html()),
@@ -39,6 +40,7 @@ def sweep_html(facts: dict[str, Any], rows: list[Row]) -> str:
             "Twinpool sweep",
             str(facts["scenario"]),
             [
+                *_subject(rows),
                 ("cells", f"{facts['cells']:,}"),
                 ("failed", f"{facts['failed_cells']:,}"),
                 ("goodput counts", str(facts["slo"])),
@@ -51,9 +53,30 @@ def sweep_html(facts: dict[str, Any], rows: list[Row]) -> str:
     )
 
 
-def _chart(model: str, rows: list[Row]) -> Chart:
-    """A line an allocator: goodput at each load, means over mixes and seeds."""
-    good = [row for row in rows if row["model"] == model and row["error"] is None]
+def _subject(rows: list[Row]) -> Iterator[tuple[str, str]]:
+    """What the cells are of; counted where it is more than can be read."""
+    for name, key in (("models", "model"), ("mixes", "mix"), ("loads", "load")):
+        values = sorted({row[key] for row in rows})
+        is_long = len(values) > MOST_CHARTS
+        yield name, f"{len(values)}" if is_long else ", ".join(map(str, values))
+
+
+def _charts(rows: list[Row]) -> Iterator[Chart]:
+    """One a (model, mix); one a model where those would be too many to be looked at."""
+    places = dict.fromkeys((row["model"], row["mix"]) for row in rows)
+    if len(places) <= MOST_CHARTS:
+        for model, mix in places:
+            cells = [row for row in rows if (row["model"], row["mix"]) == (model, mix)]
+            yield _chart(f"{model}, {mix}", "Means over seeds.", cells)
+        return
+    for model in dict.fromkeys(model for model, _ in places):
+        cells = [row for row in rows if row["model"] == model]
+        yield _chart(model, "Means over mixes and seeds.", cells)
+
+
+def _chart(title: str, means_of: str, rows: list[Row]) -> Chart:
+    """A line an allocator: goodput at each load."""
+    good = [row for row in rows if row["error"] is None]
     loads = sorted({row["load"] for row in good})
     data = []
     for place, (allocator, cells) in enumerate(by_allocator(good).items()):
@@ -65,7 +88,9 @@ def _chart(model: str, rows: list[Row]) -> Chart:
         data.append(line)
     layout = layout_of("goodput, percent of the capacity")
     layout["xaxis"] |= {"title": {"text": "load, in multiples of the capacity"}}
-    return Chart(model, "More is better. Means over mixes and seeds.", data, layout)
+    if len(loads) == 1:  # plotly would show as much on either side as the load itself
+        layout["xaxis"] |= {"tickvals": loads, "range": [0.9 * loads[0], 1.1 * loads[0]]}
+    return Chart(title, f"More is better. {means_of}", data, layout)
 
 
 def _goodput_pct(rows: list[Row]) -> float | None:

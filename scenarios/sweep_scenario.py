@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +17,7 @@ from scenarios.trace_input import TraceInput
 from sim.preemptions.recompute import Recompute
 from traces.load import TraceOptions
 from traces.record import TraceError
-from traces.transform import scale_rate
+from traces.transform import scale_rate, superpose, take
 
 if TYPE_CHECKING:
     from scenarios.machine import Machine
@@ -87,10 +87,24 @@ class CapacityRule:
     Attributes:
         allocator: Who serves it.
         seeds: The traces of so many seeds, one after the other, are all there at the start.
+        requests: Of a longer trace so many, evenly spaced: a day's worth is served at the same
+            rate as a part of it, and takes minutes.
     """
 
     allocator: str = "shared-bytes"
     seeds: int = 4
+    requests: int = 20_000
+
+    def backlog(self, mix: Mix) -> Trace:
+        """The requests, all there at the start."""
+        traces = [self._part(mix.load(seed)) for seed in range(self.seeds)]
+        at_once = [replace(trace, arrival_ns=np.zeros(len(trace), np.int64)) for trace in traces]
+        return superpose(at_once)
+
+    def _part(self, trace: Trace) -> Trace:
+        if len(trace) <= self.requests:
+            return trace
+        return take(trace, np.arange(self.requests) * len(trace) // self.requests)
 
 
 @dataclass(frozen=True, slots=True)

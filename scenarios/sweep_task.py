@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from scenarios.cell import Cell, simulate
 from scenarios.errors import UserError
-from traces.transform import superpose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from scenarios.machine import Machine
-    from scenarios.sweep_scenario import Mix, SweepScenario
+    from scenarios.sweep_scenario import CapacityRule, Mix, SweepScenario
     from sim.metric import Slo
     from sim.tenant import Tenant
     from traces.record import Trace
@@ -104,14 +101,12 @@ class CapacityTask:
 
     Attributes:
         setting: Model and mix.
-        allocator: Who serves it.
-        seeds: Traces in the backlog.
+        rule: Who serves which requests.
         kept: Digests of the capacities that are recorded.
     """
 
     setting: Setting
-    allocator: str
-    seeds: int
+    rule: CapacityRule
     kept: frozenset[str]
 
     def run(self) -> Done:
@@ -119,14 +114,14 @@ class CapacityTask:
         setting = self.setting
         row: Row = {"model": setting.model, "mix": setting.mix_name}
         try:
-            trace = _backlog(setting.mix, self.seeds)
-            cell = setting.cell(self.allocator)
+            trace = self.rule.backlog(setting.mix)
+            cell = setting.cell(self.rule.allocator)
             digest = _digest(row, cell.digest(trace.digest()))
             if digest in self.kept:
                 return Done((digest,), ())
             rate_rps = simulate(cell, trace).metrics["throughput_rps"]
             if not rate_rps:
-                raise UserError(f"{self.allocator} serves nothing of {setting.mix_name}")  # noqa: TRY301
+                raise UserError(f"{self.rule.allocator} serves nothing of {setting.mix_name}")  # noqa: TRY301
         except Exception as error:  # noqa: BLE001 - recorded with its cells, which fail for it
             return self._failed(error)
         return Done((digest,), ({**row, "digest": digest, "capacity_rps": rate_rps},))
@@ -138,7 +133,7 @@ class CapacityTask:
     def _failed(self, error: Exception) -> Done:
         setting = self.setting
         row: Row = {"model": setting.model, "mix": setting.mix_name}
-        digest = _digest(row, repr((asdict(setting), self.allocator, self.seeds)))
+        digest = _digest(row, repr((asdict(setting), asdict(self.rule))))
         return Done((digest,), ({**row, "digest": digest, "error": _said(error)},))
 
 
@@ -225,13 +220,6 @@ class Group:
 def _trace_at(mix: Mix, rate_rps: float, seed: int) -> Trace:
     """Cells of a group are tasks of their own; those that meet in a process share their trace."""
     return mix.load_at(rate_rps, seed)
-
-
-def _backlog(mix: Mix, seeds: int) -> Trace:
-    """The traces of some seeds one after the other, with every request there at the start."""
-    traces = [mix.load(seed) for seed in range(seeds)]
-    at_once = [replace(trace, arrival_ns=np.zeros(len(trace), np.int64)) for trace in traces]
-    return superpose(at_once)
 
 
 def _outcome(cell: Cell, trace: Trace) -> Row:

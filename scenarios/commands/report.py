@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from scenarios.commands.options import JsonFlag, QuietFlag
-from scenarios.folder_comparison import comparison_page
+from scenarios.folder_comparison.page import comparison_page
 from scenarios.report.png import CannotDrawError, write_pngs
 from scenarios.result_folder import REPORT, ResultFolder
 from scenarios.result_lock import own_folder

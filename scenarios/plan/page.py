@@ -8,6 +8,7 @@ from scenarios.machine import GIB
 from scenarios.plan.charts import charts_of
 from scenarios.plan.terminal import allocator_texts
 from scenarios.report.document import Document, Section, charts_html, document_html, list_html
+from scenarios.report.quantity import SPACE
 from scenarios.report.sheet import NOTHING, Sheet, lines_of, number
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     Answer = dict[str, Any]
 
+LEAST_PCT = 0.05
+"""Less is written as 0.0."""
 PROVENANCE = ("twinpool_version", "scenario_digest", "trace_digest", "seed", "seeds")
 
 
@@ -46,13 +49,19 @@ def _reading(answer: Answer) -> Iterator[str]:
     advice = answer["recommendation"]
     yield advice["sentence"]
     if advice["lead_pct"] is not None:
-        yield f"It serves {advice['lead_pct']:+.1f} % against the best other allocator there."
+        yield f"It serves {_apart(advice['lead_pct'])} the best other allocator there."
     if advice["bound_gap_pct"] is not None:
-        yield (
-            f"Memory without any waste, the bound, serves {advice['bound_gap_pct']:+.1f} %: less,"
-            " where more sequences at once make steps too slow."
-        )
+        gap_pct = advice["bound_gap_pct"]
+        too_slow = ": more sequences at once make steps too slow" * (gap_pct < -LEAST_PCT)
+        yield f"Memory without any waste, the bound, serves {_apart(gap_pct)} it{too_slow}."
     yield from answer["notes"]
+
+
+def _apart(pct: float) -> str:
+    """How much more or less somebody serves than somebody else, who is named behind it."""
+    if abs(pct) <= LEAST_PCT:
+        return "as much as"
+    return f"{abs(pct):.1f}{SPACE}% {'more' if pct > 0 else 'less'} than"
 
 
 def _facts(answer: Answer) -> Iterator[tuple[str, str]]:

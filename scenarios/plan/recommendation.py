@@ -73,7 +73,7 @@ class Recommendation:
         if row["cost_per_million_tokens"] is not None:
             parts.append(f"a million output tokens cost {row['cost_per_million_tokens']:.3g}")
         if self.rivals:
-            parts.append(f"{' and '.join(self.rivals)} cannot be told from it")
+            parts.append(f"{_listed(self.rivals)} cannot be told from it")
         if first is not None:
             parts.append(
                 f"of the inputs {first['input']} matters most ({first['change_pct']:g} % either way"
@@ -189,3 +189,9 @@ def _fleet_text(row: Answer, fleet: Answer | None, ask: PlanAsk) -> str:
             f"{text}, and no number up to {fleet['most_tried']} held when simulated behind a router"
         )
     return f"{text}, {fleet['devices']} when simulated behind a router"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names as a sentence holds them: `a, b and c`."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last

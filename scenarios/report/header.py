@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scenarios.report.quantity import BYTES, DURATIONS, MISSING, SECONDS, figure_at, quantity
+from scenarios.report.table import PER_SECOND
 from sim.preemptions.recompute import Recompute
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def facts_of(result: ReplayResult) -> list[tuple[str, str]]:
     """What was run, as (name, text)."""
     facts = result.facts
     entries = [
-        ("requests", _text(facts, "requests") + _dropped(facts)),
+        ("requests", _text(facts, "requests") + _rate(facts) + _dropped(facts)),
         ("model", _text(facts, "model")),
         ("device", _text(facts, "device")),
         *_replicas(facts),
@@ -74,6 +75,12 @@ def _slo(facts: Mapping[str, Any]) -> str:
         if limit is not None
     ]
     return ", ".join(known) or MISSING
+
+
+def _rate(facts: Mapping[str, Any]) -> str:
+    """How fast they arrive, where they do so by the clock."""
+    rate_rps = figure_at(facts, "trace_rate_rps")
+    return "" if rate_rps is None else f" at {quantity(rate_rps, PER_SECOND)}"
 
 
 def _dropped(facts: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
@@ -10,14 +11,24 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NOTHING = "-"
+BETTER, WORSE, CHANGED = "better", "worse", "changed"
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One text; `differs` marks what is not as published."""
+    """One text.
+
+    Attributes:
+        text: The text.
+        differs: Whether it is marked as not what was published.
+        verdict: `BETTER`, `WORSE` or `CHANGED` than what it is compared with, or nothing.
+        note: What is said behind it in small letters, before the verdict.
+    """
 
     text: str
     differs: bool = False
+    verdict: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +57,8 @@ class Sheet:
     def html(self) -> str:
         """As a section of a page; what differs has the class of that name."""
         heads = "".join(
-            f'<th scope="col">{escape(text)}</th>' if text else "<td></td>" for text in self.header
+            f'<th scope="col">{_breakable(text)}</th>' if text else "<td></td>"
+            for text in self.header
         )
         body = "\n".join(_row_html(line) for line in self.lines)
         label = escape(self.title, quote=True)
@@ -81,10 +93,20 @@ def _marked(cell: Cell) -> str:
 
 def _row_html(line: tuple[Cell, ...]) -> str:
     first, *others = line
-    cells = "".join(
-        f'<td class="differs">≠ {escape(cell.text)}</td>'
-        if cell.differs
-        else f"<td>{escape(cell.text)}</td>"
-        for cell in others
-    )
-    return f'<tr><th scope="row">{escape(first.text)}</th>{cells}</tr>'
+    cells = "".join(map(_cell_html, others))
+    return f'<tr><th scope="row">{_breakable(first.text)}</th>{cells}</tr>'
+
+
+def _cell_html(cell: Cell) -> str:
+    text = escape(cell.text)
+    if cell.differs:
+        return f'<td class="differs">≠ {text}</td>'
+    if cell.verdict:
+        small = escape(f"{cell.note} {cell.verdict}".strip())
+        return f'<td class="{cell.verdict}">{text} <span class="verdict">{small}</span></td>'
+    return f"<td>{text}</td>"
+
+
+def _breakable(name: str) -> str:
+    """A name as HTML that a narrow column may break where its parts meet."""
+    return re.sub("([:,=])", r"\1<wbr>", escape(name))

@@ -130,7 +130,7 @@ class Validation:
         started_s = time.perf_counter()
         facts, rows = self._facts(trace, rig), []
         grid = list(product(self.options.loads, self.cells(), self.options.backings))
-        warm_up(Case(grid[0][1], trace, grid[0][2]), rig)
+        warm_up([Case(cell, trace, backing) for _, cell, backing in grid], rig)
         watcher.starts("rows", len(grid))
         for load, cell, backing in grid:
             loaded = trace if load == 1 else scale_rate(trace, load)

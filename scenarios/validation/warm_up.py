@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import cycle, islice, product
 from typing import TYPE_CHECKING
 
+from allocator.backing import HostBacking
 from allocator.interface import OutOfMemoryError
-from scenarios.step_bench import StepBench
+from scenarios.step_bench import FILLER_TOKENS, StepBench
 from scenarios.validation.runs import laid_out, limits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from gpu_backend.calibrate import StepShape
     from gpu_backend.rig import Rig
@@ -24,19 +26,35 @@ ROOM_TOKENS = 4
 """That a sequence gains while its step is repeated."""
 
 
-def warm_up(case: Case, rig: Rig) -> int:
+def warm_up(cases: Sequence[Case], rig: Rig) -> int:
+    """Copy pages of every size, and run steps of the first case; returns how many steps."""
+    rig.ready_copies({size for case in cases for size in _page_bytes(case)})
+    count = _warm_up_steps(cases[0], rig)
+    rig.release_unused()
+    return count
+
+
+def _page_bytes(case: Case) -> list[int]:
+    """Sizes of the pages that its allocator may move."""
+    machine = case.cell.machine
+    manager = laid_out(case, HostBacking(machine.budget_bytes, machine.granule_bytes))
+    return [pool.page_bytes for pool in manager.usage().pools]
+
+
+def _warm_up_steps(case: Case, rig: Rig) -> int:
     """Run steps of shapes that a trace brings, as far as memory holds them; returns how many."""
     machine, limits, count = case.cell.machine, limits_of(case), 0
+    # Between prompts a sequence decodes that may be longer than any of the trace.
+    tables = replace(limits, max_tokens=max(limits.max_tokens, FILLER_TOKENS + 1))
     with rig.backing(case.backing, machine.budget_bytes, machine.granule_bytes) as backing:
         manager = laid_out(case, backing)
-        bench = StepBench(manager, rig.executor(manager, backing, limits), trials=1)
+        bench = StepBench(manager, rig.executor(manager, backing, tables), trials=1)
         for shape in _shapes(limits):
             try:
                 bench.measure(shape)
             except OutOfMemoryError:
                 continue
             count += 1
-    rig.release_unused()
     return count
 
 

@@ -48,8 +48,9 @@ class Part:
 
 ALL = ("static", "avmp", "padded")
 PARTS = {
-    "conversations": Part(ALL, "vmm", LOADS[:2]),
-    "conversations-4": Part(ALL[:2], "vmm", LOADS[2:]),
+    "conversations": Part(ALL[:2], "vmm", LOADS[:2]),
+    "conversations-padded": Part(ALL[2:], "vmm", LOADS[:2]),
+    "conversations-4": Part(ALL, "vmm", LOADS[2:]),
     "conversations-torch": Part(("avmp",), "torch", LOADS),
     "mix": Part(ALL, "vmm"),
     "mix-torch": Part(("avmp",), "torch"),

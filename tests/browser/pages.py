@@ -10,7 +10,7 @@ from scenarios.capacity.run import CapacityAsk, capacity
 from scenarios.compare.comparison import CompareOptions, compare
 from scenarios.compare.folder import write_comparison
 from scenarios.compare.occupancy import OccupancyInput
-from scenarios.folder_comparison import comparison_page
+from scenarios.folder_comparison.page import comparison_page
 from scenarios.machine import MachineOptions
 from scenarios.plan.ask import Accuracy, PlanAsk
 from scenarios.plan.folder import REPORT as PLAN
@@ -83,20 +83,23 @@ def sweep_page(folder: Path) -> Path:
     return folder / SWEEP
 
 
-def replay_page(folder: Path) -> Path:
+def replay_page(folder: Path, rate: int = 9) -> Path:
     """A replay of one trace under one allocator that moves capacity."""
     scenario = Scenario("nemotron-h-8b", "h200", ("avmp",), machine=MachineOptions(memory_gib=0.5))
-    result = replay(scenario, load_trace("azure-like:n=60,rate=9", TraceOptions()), folder)
+    result = replay(scenario, load_trace(f"azure-like:n=60,rate={rate}", TraceOptions()), folder)
     show_replay(result, folder, as_json=True)
     return folder / "report.html"
 
 
 def comparison_of_replays(folder: Path) -> Path:
-    """Two replays side by side; here the same."""
-    replay_page(folder)
-    found = ResultFolder.open(folder)
+    """Two replays side by side, at loads that memory can serve and cannot."""
+    names = ("at-a-load-that-memory-can-serve", "at-one-that-it-cannot")
+    for name, rate in zip(names, (1, 20), strict=True):
+        (folder / name).mkdir()
+        replay_page(folder / name, rate)
+    found = [ResultFolder.open(folder / name) for name in names]
     page = folder / "comparison.html"
-    page.write_text(comparison_page(found, found), encoding="utf-8")
+    page.write_text(comparison_page(*found), encoding="utf-8")
     return page
 
 

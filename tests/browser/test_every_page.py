@@ -83,6 +83,10 @@ FOCUSED = """(() => {
 WORDLESS_CHARTS = """[...document.querySelectorAll('.chart')].filter((chart) =>
   !chart.ariaLabel || chart.getAttribute('role') !== 'img'
   || (chart.closest('.plot') && !chart.closest('.plot').querySelector('table'))).length"""
+CRUMBLED_NAMES = """[...document.querySelectorAll('th[scope="row"]')].filter((name) => {
+  const line = parseFloat(getComputedStyle(name).lineHeight);
+  return name.clientHeight > 4 * line && name.textContent.length < 60;
+}).map((name) => name.textContent)"""
 UNDRAWN_CHARTS = """[...document.querySelectorAll('.chart')]
   .filter((chart) => !chart.querySelector('.main-svg .xy')).length"""
 OVER_PAPER = """[...document.querySelectorAll('.chart')].filter((chart) => {
@@ -127,6 +131,7 @@ def _assert_in_place(browser: Browser) -> None:
     assert browser.value_of(UNDRAWN_CHARTS) == 0
     assert browser.value_of("document.documentElement.scrollWidth <= innerWidth")
     assert browser.value_of(CUT_TEXTS) == []
+    assert browser.value_of(CRUMBLED_NAMES) == []
     assert browser.value_of(COVERED_PLOTS) == []
     assert browser.value_of(NAMELESS_AXES) == []
     assert browser.value_of(WORDLESS_CHARTS) == 0

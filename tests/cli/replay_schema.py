@@ -88,5 +88,6 @@ REPLAY = _object(
     trace_digest=_DIGEST,
     wall_seconds={"type": "number", "minimum": 0},
     requests=_COUNT,
+    trace_rate_rps=_NUMBER,
     runs={"type": "array", "items": RUN},
 )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -90,6 +91,38 @@ def test_settings_for_the_lengths_of_a_trace(twinpool: Twinpool) -> None:
     assert sglang["mamba_full_memory_ratio"] == pytest.approx(
         5 * slot / token / round(sglang["mean_tokens"])
     )
+    shown = twinpool(*arguments, *trace[:2]).stdout
+    assert "For the lengths of" in shown
+    assert re.search(rf"max num seqs +{vllm['max_num_seqs']:,}\b", shown)
+
+
+@pytest.mark.parametrize("engine", ["kvcached", "avmp", "static"])
+def test_the_length_that_a_refusal_names_is_the_longest(twinpool: Twinpool, engine: str) -> None:
+    arguments = ("capacity", "--model", "nemotron-h-8b", "--memory-gib", 1, "--engine", engine)
+
+    def refused(tokens: int) -> bool:
+        return bool(twinpool(*arguments, "--max-model-len", tokens, "--json").json()["refusals"])
+
+    asked = twinpool(*arguments, "--max-model-len", 10_000_000, "--json").json()
+    (refusal,) = asked["refusals"]
+    assert refusal["rule"] == "one request of 10,000,000 tokens does not fit"
+    option, longest = refusal["remedy"].split()
+    assert option == "--max-model-len"
+    assert not refused(int(longest))
+    assert refused(int(longest) + 1)
+
+
+@pytest.mark.parametrize(
+    ("slots", "rule"),
+    [(1, "1 state slots, and a running request reserves"), (10_000, "leave no memory for KV")],
+)
+def test_sglang_refuses_slots_that_are_too_few_or_all(
+    twinpool: Twinpool, slots: int, rule: str
+) -> None:
+    arguments = ("capacity", "--model", "nemotron-h-8b", "--memory-gib", 4, "--engine", "sglang")
+    found = twinpool(*arguments, "--max-mamba-cache-size", slots, "--json").json()
+    (refusal,) = found["refusals"]
+    assert rule in refusal["rule"]
 
 
 def test_a_config_file_stands_for_a_model(twinpool: Twinpool, tmp_path: Path) -> None:

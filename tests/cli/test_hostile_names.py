@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.test_hf_config import NEMOTRON
+from tests.checkpoints import NEMOTRON
 
 if TYPE_CHECKING:
     from collections.abc import Callable

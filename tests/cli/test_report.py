@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from scenarios.report.png import SCALE, WIDTH_PX, CannotDrawError, figures_of, write_pngs
+from scenarios.report.png import SCALE, WIDTH_PX, figures_of
 from scenarios.sweep import SweepOptions, sweep
 from scenarios.sweep_file import load_sweep
 from scenarios.sweep_store import read_results
@@ -88,7 +89,7 @@ def test_comparisons_are_reported_and_compared(twinpool: Twinpool, tmp_path: Pat
     twinpool("report", "first", "second", "--out", "both")
     page = Path("both/comparison.html").read_text()
     assert "Nothing: both answer the same question" in page
-    assert "ttft s p50 measured" in page
+    assert "TTFT p50 measured" in page
     rows = csv.DictReader(Path("first/compare-requests.csv").read_text().splitlines())
     assert len(list(rows)) == len(case)
 
@@ -104,15 +105,16 @@ def test_folders_that_cannot_be_compared_are_named(twinpool: Twinpool, swept: Pa
         assert sentence in refused.stderr
 
 
-def test_every_chart_becomes_a_picture(swept: Path, tmp_path: Path) -> None:
+def test_every_chart_becomes_a_picture(twinpool: Twinpool, swept: Path) -> None:
     pytest.importorskip("kaleido", reason="PNGs need the extra `png`, which is not installed")
-    page = (swept / "one/report.html").read_text()
-    try:
-        files = write_pngs(page, tmp_path)
-    except CannotDrawError as reason:
-        pytest.skip(str(reason))
-    assert len(files) == len(list(figures_of(page))) > 0
-    for file in files:
+    done = twinpool("report", swept / "one", "--out", "page", "--png", "--json")
+    if "need Chrome" in done.stderr:
+        pytest.skip(done.stderr)
+    page, *pictures = map(Path, done.json()["files"])
+    charts = list(figures_of(page.read_text()))
+    assert [file.name for file in pictures] == [f"chart-{n + 1}.png" for n in range(len(charts))]
+    assert charts
+    for file in pictures:
         content = file.read_bytes()
         assert content.startswith(PNG_HEAD)
         assert int.from_bytes(content[16:20], "big") == WIDTH_PX * SCALE
@@ -126,3 +128,22 @@ def test_without_kaleido_the_page_is_written_and_the_reason_said(
     assert done.exit_code == 0
     assert done.json()["files"] == ["page/report.html"]
     assert done.stderr == "twinpool: PNGs need kaleido: pip install 'twinpool[png]'\n"
+    assert twinpool("report", swept / "one", "--out", "page", "--no-png").stderr == ""
+
+
+def test_without_chrome_the_page_is_written_and_the_reason_said(
+    twinpool: Twinpool, swept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_images(*_: object, **__: object) -> None:
+        raise RuntimeError("no browser")
+
+    drawing = SimpleNamespace(write_images=write_images)
+    monkeypatch.setitem(sys.modules, "kaleido", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "plotly.io", drawing)
+    done = twinpool("report", swept / "one", "--out", "page")
+    assert done.exit_code == 0
+    assert done.stdout == "page/report.html\n"
+    assert done.stderr == (
+        "twinpool: PNGs need Chrome or Chromium, which kaleido could not use: RuntimeError\n"
+    )
+    assert [file.name for file in Path("page").iterdir()] == ["report.html"]

@@ -141,6 +141,23 @@ def test_torch_slabs_of_a_device_keep_their_bytes_and_hold_the_budget_twice(
         assert backing.physical_bytes == 512 * MIB
 
 
+def test_lists_of_any_length_need_no_other_kernel_than_the_first(
+    cuda_driver: CudaDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    triton = pytest.importorskip("triton", reason="triton is not installed")
+    pages = pytest.importorskip("gpu_backend.kernels.device.pages")
+    ops, page_bytes, compiled = pages.TritonPageOps(), 4080, []
+    slab = torch.randint(255, (12 * page_bytes,), dtype=torch.uint8, device=cuda_driver.device)
+    hook = "jit_post_compile_hook"
+    monkeypatch.setattr(triton.knobs.runtime, hook, lambda **_: compiled.append(1))
+    for count in range(1, 7):
+        sources = [i * page_bytes for i in range(count)]
+        targets = [(6 + i) * page_bytes for i in range(count)]
+        ops.copy(slab, page_bytes, sources, targets)
+        assert torch.equal(slab[: count * page_bytes], slab[6 * page_bytes :][: count * page_bytes])
+    assert len(compiled) == 1
+
+
 class FailingDriver:
     """The device's driver, until one call of a kind fails."""
 

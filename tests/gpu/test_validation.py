@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from allocator.backing import HostBacking
 from gpu_backend.executor import DeviceExecutor
+from gpu_backend.page_ops import TorchPageOps
 from gpu_backend.rig import BACKINGS, Rig
 from gpu_backend.sequence_tables import page_of_name
 from scenarios.calibration import Subject, write_profile
@@ -22,6 +24,7 @@ from scenarios.validation.kept import RESULT, read_steps
 from scenarios.validation.runs import Case, laid_out, limits_of, repeat
 from scenarios.validation.terminal import validation_table
 from scenarios.validation.validate import KNOWN_BACKINGS, ValidateOptions, Validation, validate_case
+from scenarios.validation.warm_up import warm_up
 from sim.engine import Engine
 from sim.metric import Slo
 from sim.preemptions.recompute import Recompute
@@ -29,7 +32,7 @@ from tests.gpu.tiny_model import FILE, OPTIONS, paced_rig, tiny_machine, tiny_mo
 from traces.record import Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from allocator.pooled import PooledManager
@@ -190,7 +193,35 @@ def test_a_calibrated_device_is_predicted(profile: Path, tmp_path: Path) -> None
     assert abs(found["tpot_error_pct"]["p95"]) < 2
     assert (tmp_path / RESULT).exists()
     assert len(read_steps(tmp_path, 4)) == result.rows[3]["steps"]["all"]["count"]
-    assert validation_table(result).row_count == 4
+    assert validation_table(result, width=80).row_count == 4
+
+
+class CountedOps(TorchPageOps):
+    """Notes how large the pages are that it copies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    def copy(
+        self, slab: torch.Tensor, page_bytes: int, sources: Sequence[int], targets: Sequence[int]
+    ) -> None:
+        self.sizes.append(page_bytes)
+        super().copy(slab, page_bytes, sources, targets)
+
+
+def test_pages_of_every_size_have_been_copied_before_anything_is_measured() -> None:
+    cases = [case("static"), case("padded"), case("avmp:unit=1,batch=2")]
+    ops = CountedOps()
+    rig = replace(paced_rig(cases[0].cell.machine.executor()), page_ops=ops)
+    assert warm_up(cases, rig) > 5
+    sizes = {
+        pool.page_bytes
+        for chosen in cases
+        for pool in laid_out(chosen, HostBacking(BUDGET, GRANULE)).usage().pools
+    }
+    assert len(sizes) > 1
+    assert sorted(ops.sizes) == sorted(sizes)
 
 
 def test_backings_go_by_the_names_of_the_command_line() -> None:

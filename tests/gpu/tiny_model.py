@@ -56,7 +56,9 @@ class PacedRig(Rig):
         return _Paced(runs, self.prices, self.factor)
 
 
-def paced_rig(prices: StepExecutor, factor: float = 1.0) -> PacedRig:
-    plain = Rig.on_host(decoder_shape_of(tiny_model(), OPTIONS))
+def paced_rig(
+    prices: StepExecutor, factor: float = 1.0, options: MachineOptions = OPTIONS
+) -> PacedRig:
+    plain = Rig.on_host(decoder_shape_of(tiny_model(), options))
     parts = {field.name: getattr(plain, field.name) for field in fields(plain)}
     return PacedRig(**parts, prices=prices, factor=factor)

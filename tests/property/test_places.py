@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from allocator import lowest_free, next_free
 from allocator.demand import Demand
 from allocator.handle import HandleLayout
 from allocator.page_table import PageTable
@@ -28,6 +30,11 @@ class RegisterMachine(RuleBasedStateMachine):
         shapes=SHAPES, step=st.sampled_from([1, 2, 12]), placement=st.sampled_from(Placement)
     )
     def build(self, shapes: tuple[int, int, int], step: int, placement: Placement) -> None:
+        # Pools of this size lie within one chapter; units that move from one to another need more.
+        self.patched = pytest.MonkeyPatch()
+        for module in (lowest_free, next_free):
+            self.patched.setattr(module, "CHAPTER_BITS", 3)
+        self.patched.setattr(lowest_free, "CHAPTER_UNITS", 8)
         cuts = [(p, PageShape(16, n), p == 1) for p, n in zip((0, 0, 1), shapes, strict=True)]
         self.admission = Demand.of(cuts, 2, with_state=True)
         self.growth = Demand.of(cuts, 2, with_state=False)
@@ -38,6 +45,10 @@ class RegisterMachine(RuleBasedStateMachine):
         places = Places(held, self.admission, self.growth)
         self.placed = PlacedRegister(inner, places, reach_of(placement, self.admission))
         self.blocks: dict[int, int] = {}
+
+    def teardown(self) -> None:
+        if hasattr(self, "patched"):
+            self.patched.undo()
 
     def new_register(self) -> PlainRegister:
         pools = [RowPool("test", 16, MOST_PAGES, self.placement) for _ in range(2)]
@@ -132,3 +143,22 @@ class RegisterMachine(RuleBasedStateMachine):
 
 
 TestRegisterMachine = RegisterMachine.TestCase
+
+
+def test_a_unit_that_moves_home_goes_back_to_its_own_chapter() -> None:
+    chapter = lowest_free.CHAPTER_UNITS
+    pool = Holdings(1, 2 * chapter)
+    for seat, pages in ((0, chapter - 1), (1, 1), (2, 1)):
+        pool.admit(seat, pages)
+    pool.release(1)
+    assert pool.resize(chapter) == [(chapter, chapter - 1)]
+    pool.release(2)
+    pool.resize(2 * chapter)
+    pool.admit(3, 1)
+    pool.admit(
+        4, 1
+    )  # the first unit of the second chapter, by the name of the one that was moved to
+    pool.release(3)
+    assert pool.resize(chapter) == [(chapter, chapter - 1)]
+    pool.release(4)
+    pool.check_integrity()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -176,6 +176,42 @@ def test_a_day_is_planned_for_by_its_busiest_hour() -> None:
         found = planned(lambda task: rate_of(task) <= 6, whole, has_sensitivity=False, **how)
         assert found.facts["peak"] is None
         assert found.facts["requests"] == len(whole)
+
+
+def for_target(keeps: Callable[[LoadRun], bool], target_rps: float) -> PlanResult:
+    """The answer for so many requests a second, where a rule says what keeps to the objective."""
+    ask = replace(_ask(has_sensitivity=False, seeds=1), target_rps=target_rps)
+    traffic = Traffic.of(load_trace("poisson:n=3000,rate=8", TraceOptions()))
+    return plan(ask, traffic, Scripted(keeps))
+
+
+@pytest.mark.parametrize(("least", "found"), [(2, 2), (4, 4), (5, 5), (99, None)])
+def test_a_fleet_is_as_large_as_the_router_needs(least: int, found: int | None) -> None:
+    def keeps(task: LoadRun) -> bool:
+        replicas = task.setup.cell.replicas
+        return rate_of(task) <= 6 if replicas == 1 else replicas >= least
+
+    advice = for_target(keeps, 20.0).recommendation
+    assert advice is not None
+    assert advice["devices_for_target"] == 4  # by the highest load of one
+    assert advice["fleet"]["replicas"] == advice["fleet"]["devices"] == found
+    none_held = f"no number up to {advice['fleet']['most_tried']} held when simulated"
+    assert (none_held in advice["sentence"]) == (found is None)
+
+
+def test_a_window_that_is_busier_than_the_trace_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = Scripted._row  # noqa: SLF001 - the rule of this file
+
+    def busier(runs: Scripted, task: LoadRun | BacklogRun) -> Row:
+        made = row(runs, task)
+        return made | {"arrived_rps": 1.5 * made.get("arrived_rps", 0.0)}
+
+    steady = planned(lambda task: rate_of(task) <= 6, has_sensitivity=False)
+    monkeypatch.setattr(Scripted, "_row", busier)
+    found = planned(lambda task: rate_of(task) <= 6, has_sensitivity=False)
+    assert not [note for note in steady.facts["notes"] if "the mean rate" in note]
+    (note,) = [note for note in found.facts["notes"] if "the mean rate" in note]
+    assert "arrives at 1.50 times the mean rate: the traffic is not steady" in note
 
 
 def test_a_run_holds_its_requests_at_saturation_and_outlasts_ten_times_what_one_takes() -> None:

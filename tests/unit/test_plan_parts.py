@@ -19,7 +19,7 @@ from scenarios.plan.cost import cost_per_million_tokens, parse_prices, replicas_
 from scenarios.plan.estimate import Rate
 from scenarios.plan.limits import limiting_resource
 from scenarios.plan.objective import Term, parse_objective
-from scenarios.plan.task import LoadRun, Row, Setup
+from scenarios.plan.task import BacklogRun, LoadRun, Row, Setup
 from scenarios.plan.variants import slower, with_memory, with_outputs
 from scenarios.plan.window import Window
 from sim.costs.profile import CostTable, LaunchCosts
@@ -186,3 +186,13 @@ def test_a_run_measures_the_middle_of_its_arrivals(setup: Setup) -> None:
     failed = LoadRun(replace(setup, cell=replace(setup.cell, allocator="x")), 0, 1.0, 0, "d").run()
     assert failed["within"] is False
     assert "unknown allocator" in failed["error"]
+
+
+def test_a_backlog_that_cannot_be_served_is_a_row_with_its_error(setup: Setup) -> None:
+    served = BacklogRun(setup, "d").run()
+    assert served["saturation_rps"] > 0
+    assert served["error"] is None
+    failed = BacklogRun(replace(setup, cell=replace(setup.cell, allocator="x")), "d").run()
+    assert (failed["saturation_rps"], failed["decode_s"]) == (None, None)
+    assert "unknown allocator" in failed["error"]
+    assert failed.keys() == served.keys()

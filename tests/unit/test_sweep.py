@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from scenarios import sweep_task
@@ -207,6 +209,19 @@ def test_a_capacity_that_cannot_be_measured_fails_its_cells(tmp_path: Path) -> N
     assert "serves nothing" in result.rows[-1]["error"]
     again = sweep(load_sweep(_file(tmp_path, text)), SweepOptions(tmp_path), Silent())
     assert again.rows == result.rows
+
+
+def test_a_backlog_holds_evenly_spaced_requests_of_a_long_trace(tmp_path: Path) -> None:
+    text = SMALL.replace("[capacity]\nseeds = 1", "[capacity]\nseeds = 2\nrequests = 5")
+    scenario = load_sweep(_file(tmp_path, text))
+    mix = scenario.mixes["chat"]
+    backlog = scenario.capacity.backlog(mix)
+    wanted = [mix.load(seed).prompt_tokens[[0, 2, 4, 7, 9]] for seed in (0, 1)]
+    assert sorted(backlog.prompt_tokens) == sorted(np.concatenate(wanted))
+    assert backlog.arrival_ns is not None
+    assert not np.any(backlog.arrival_ns)
+    whole = replace(scenario.capacity, requests=12)
+    assert len(whole.backlog(mix)) == 24
 
 
 def test_progress_reaches_the_end_of_each_stage(tmp_path: Path) -> None:

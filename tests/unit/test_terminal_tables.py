@@ -1,4 +1,4 @@
-"""Tables of plans, sweeps, capacities and comparisons on narrow and on wide terminals."""
+"""Tables of plans, sweeps, capacities and the like on narrow and on wide terminals."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from scenarios.plan.result import PlanResult
 from scenarios.plan.terminal import allocator_texts, plan_tables
 from scenarios.sweep import SweepResult
 from scenarios.sweep_table import means, sweep_table
+from scenarios.validation.result import ValidationResult
+from scenarios.validation.terminal import validation_table
 from tests.unit.compare_case import Writing, log_of, save, served
 
 if TYPE_CHECKING:
@@ -143,3 +145,23 @@ def test_a_comparison_is_legible(width: int, tmp_path: Path) -> None:
     for row in figure_rows(found):
         for cell in row:
             assert cell in text
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_validation_is_legible(width: int) -> None:
+    row = {
+        "backing": "torch",
+        "rate_scale": 12.5,
+        "decisions_identical": False,
+        "corrupted_pages": 12_345,
+        "steps": {"all": {"count": 1_234_567, "p50_error_pct": -123.4}},
+        "throughput_error_pct": None,
+        "ttft_error_pct": {"p50": 234.5, "p95": None},
+    }
+    rows = tuple({**row, "allocator": name} for name in NAMES)
+    facts = {"model": "nemotron-h-8b", "device": "h200", "trace": "[b]azure.csv"}
+    text = printed([validation_table(ValidationResult(facts, rows), width)], width)
+    assert_named(text, NAMES, width)
+    assert "nemotron-h-8b on h200, [b]azure.csv" in text
+    for cell in ("torch", "12.5", "1,234,567", "DIFFER", "12,345", "-123.4", "+234.5"):
+        assert text.count(cell) == len(NAMES)

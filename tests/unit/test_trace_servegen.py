@@ -197,3 +197,16 @@ def test_a_day_has_the_published_statistics() -> None:
         assert tokens.mean() == pytest.approx(mean, rel=0.01)
         assert np.percentile(tokens, (50, 95, 99)) == pytest.approx(percentiles, rel=0.02)
         assert tokens.max() == most
+
+
+def test_a_member_that_is_cut_short_or_far_too_large_is_said(tmp_path: Path) -> None:
+    path = packed(tmp_path / "a.tar", files_of(3), "w")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: archive.BLOCK_BYTES + 10])
+    with pytest.raises(TraceError, match="unexpected end of data"):
+        read(path)
+    member = tarfile.TarInfo("data/chunk-3-trace.csv")
+    member.size = archive.MAX_MEMBER_BYTES + 1
+    path.write_bytes(member.tobuf() + bytes(archive.BLOCK_BYTES))
+    with pytest.raises(TraceError, match=" unpacks to more than a trace archive"):
+        read(path)

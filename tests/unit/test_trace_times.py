@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
-from traces.load import TraceOptions, load_trace
+from traces.load import TraceOptions, load_trace, read_table
 from traces.record import TraceError
+from traces.timestamps import instants_ns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,3 +109,12 @@ def test_the_failing_row_is_found_among_many(tmp_path: Path) -> None:
     cells[777] = "2024-05-32"
     with pytest.raises(TraceError, match="line 779: t is '2024-05-32'"):
         arrivals(tmp_path, cells)
+
+
+def test_an_instant_too_far_from_its_zero_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("done\n7\n5\n4611686019\n")
+    table = read_table(path, ["done"])
+    assert instants_ns(table.only(np.array([0, 1])), "done").tolist() == [7 * 10**9, 5 * 10**9]
+    with pytest.raises(TraceError, match=r"line 4: done is 4611686019, over 146 years; .*done:ns"):
+        instants_ns(table, "done", "s")

@@ -1,4 +1,8 @@
-"""Whole pages in Triton: copied, filled and compared, one launch a list of pages."""
+"""Whole pages in Triton: copied, filled and compared, one launch a list of pages.
+
+Kernels are compiled by size of page. Where the columns of a list start depends on its length; they
+are read entry by entry, so that nothing is gained by compiling for those that start on 16 bytes.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +32,7 @@ def _page_at(offsets_ptr, number):
     return tl.multiple_of(tl.load(offsets_ptr + number) // 8, 2)
 
 
-@triton.jit
+@triton.jit(do_not_specialize_on_alignment=["sources_ptr", "targets_ptr"])
 def _copy(slab_ptr, sources_ptr, targets_ptr, WORDS: tl.constexpr, TILE: tl.constexpr):
     pair, words = tl.program_id(0), tl.program_id(1) * TILE + tl.arange(0, TILE)
     source, target = _page_at(sources_ptr, pair), _page_at(targets_ptr, pair)
@@ -38,14 +42,14 @@ def _copy(slab_ptr, sources_ptr, targets_ptr, WORDS: tl.constexpr, TILE: tl.cons
     )
 
 
-@triton.jit
+@triton.jit(do_not_specialize_on_alignment=["offsets_ptr", "seeds_ptr"])
 def _fill(slab_ptr, offsets_ptr, seeds_ptr, stride, WORDS: tl.constexpr, TILE: tl.constexpr):
     page, words = tl.program_id(0), tl.program_id(1) * TILE + tl.arange(0, TILE)
     pattern = tl.load(seeds_ptr + page) + words.to(tl.int64) * stride
     tl.store(slab_ptr + _page_at(offsets_ptr, page) + words, pattern, mask=words < WORDS)
 
 
-@triton.jit
+@triton.jit(do_not_specialize_on_alignment=["offsets_ptr", "seeds_ptr"])
 def _differ(
     slab_ptr, offsets_ptr, seeds_ptr, found_ptr, stride, WORDS: tl.constexpr, TILE: tl.constexpr
 ):

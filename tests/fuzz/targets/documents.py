@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scenarios import device, model_file, profile
 from scenarios.capacity.answer import to_json
@@ -20,6 +20,7 @@ from scenarios.profile import read_profile
 from scenarios.sweep_file import load_sweep
 from scenarios.sweep_task import settings_of
 from sim.metric import Slo
+from tests.checkpoints import GRANITE, KIMI, LLAMA, NEMOTRON
 from tests.fuzz.target import Prepared, Target
 from traces.load import load_trace
 
@@ -58,52 +59,14 @@ arrivals = "gamma:rate=1,cv=4"
 weight = 2.0
 max_seqs = 4
 """
-CONFIGS = (
+CONFIGS: tuple[dict[str, Any], ...] = (
     {
-        "model_type": "llama",
-        "hidden_size": 4096,
-        "intermediate_size": 14336,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 32,
-        "num_key_value_heads": 8,
-        "vocab_size": 128256,
+        **LLAMA,
         "max_position_embeddings": 8192,
-        "torch_dtype": "bfloat16",
         "quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]},
     },
-    {
-        "model_type": "nemotron_h",
-        "hidden_size": 4480,
-        "intermediate_size": 15680,
-        "num_hidden_layers": 5,
-        "hybrid_override_pattern": "M-M*-",
-        "num_attention_heads": 40,
-        "num_key_value_heads": 8,
-        "attention_head_dim": 128,
-        "mamba_num_heads": 128,
-        "mamba_head_dim": 80,
-        "n_groups": 8,
-        "ssm_state_size": 128,
-        "conv_kernel": 4,
-        "vocab_size": 131072,
-    },
-    {
-        "model_type": "granitemoehybrid",
-        "hidden_size": 1536,
-        "intermediate_size": 512,
-        "shared_intermediate_size": 1024,
-        "num_hidden_layers": 3,
-        "layer_types": ["mamba", "attention", "mamba"],
-        "num_attention_heads": 12,
-        "num_key_value_heads": 4,
-        "num_local_experts": 64,
-        "num_experts_per_tok": 6,
-        "mamba_n_heads": 48,
-        "mamba_d_head": "auto",
-        "mamba_d_state": 128,
-        "vocab_size": 100352,
-        "tie_word_embeddings": True,
-    },
+    {**NEMOTRON, "num_hidden_layers": 5, "hybrid_override_pattern": "M-M*-"},
+    {**GRANITE, "num_hidden_layers": 3, "layer_types": ["mamba", "attention", "mamba"]},
     {
         "model_type": "gemma3",
         "text_config": {
@@ -119,30 +82,17 @@ CONFIGS = (
         },
     },
     {
-        "model_type": "kimi_linear",
-        "hidden_size": 2304,
-        "intermediate_size": 9216,
-        "moe_intermediate_size": 1024,
+        **KIMI,
         "num_hidden_layers": 4,
-        "num_attention_heads": 32,
-        "kv_lora_rank": 512,
-        "qk_rope_head_dim": 64,
-        "qk_nope_head_dim": 128,
-        "v_head_dim": 128,
-        "num_experts": 256,
-        "num_experts_per_token": 8,
-        "num_shared_experts": 1,
-        "first_k_dense_replace": 1,
-        "vocab_size": 163840,
         "linear_attn_config": {
+            **KIMI["linear_attn_config"],
             "full_attn_layers": [4],
             "kda_layers": [1, 2, 3],
-            "head_dim": 128,
-            "num_heads": 32,
-            "short_conv_kernel_size": 4,
         },
     },
 )
+"""Few layers: a change is then more often to what decides than to the list of them."""
+
 H200 = load_device("h200")
 FEW = load_trace("poisson:n=3,rate=5,prompt=40,output=6")
 

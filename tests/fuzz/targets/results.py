@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from scenarios.compare.comparison import CompareOptions, compare
 from scenarios.compare.occupancy import OccupancyInput
-from scenarios.folder_comparison import comparison_page
+from scenarios.folder_comparison.page import comparison_page
 from scenarios.result_folder import ResultFolder
 from scenarios.store import METADATA_KEY, kept_runs, load_run, read_kept, run_file
 from scenarios.sweep_store import Ledger

@@ -1,0 +1,1 @@
+"""Two result folders of one command beside each other."""
