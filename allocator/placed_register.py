@@ -42,10 +42,10 @@ class PlacedRegister(JournaledRegister):
         super().grow(shares)
         self._reach.grow(sum(blocks for _, blocks in shares))
 
-    def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
+    def grow_in_rounds(self, seats: Sequence[int], sizes: Sequence[int]) -> None:
         """See `Register.grow_in_rounds`."""
-        super().grow_in_rounds(rounds)
-        self._reach.grow(sum(map(len, rounds)))
+        super().grow_in_rounds(seats, sizes)
+        self._reach.grow(len(seats))
 
     def release(self, seat: int, blocks: int) -> None:
         """See `Register.release`."""
@@ -55,11 +55,11 @@ class PlacedRegister(JournaledRegister):
     def resize(self, number: int, num_pages: int) -> Moves:
         """See `Register.resize`; whether pages move takes a look, unless counts say it."""
         if self._reach.end(number) <= num_pages:
-            self._journal.words.extend((number << 3 | RESIZE, num_pages))
+            self._journal.words += (number << 3 | RESIZE, num_pages)
             return []
         self._look()
         moves = self._places.resize(number, num_pages)
-        self._journal.words.extend((number << 3 | RESIZE, num_pages))
+        self._journal.words += (number << 3 | RESIZE, num_pages)
         self._have_looked()
         return moves
 
@@ -70,7 +70,7 @@ class PlacedRegister(JournaledRegister):
         self._look()
         moves = self._places.vacate(number, first)
         if moves:
-            self._journal.words.extend((number << 3 | VACATING, first))
+            self._journal.words += (number << 3 | VACATING, first)
             self._have_looked()
         return moves
 
