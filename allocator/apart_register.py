@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from allocator.integrity import check
 from allocator.journaled_register import JournaledRegister
+from allocator.rounds import by_round
 from allocator.spec import ceil_div
 
 if TYPE_CHECKING:
@@ -66,14 +67,15 @@ class ApartRegister(JournaledRegister):
         else:
             self._inner.grow(shares)
 
-    def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
+    def grow_in_rounds(self, seats: Sequence[int], sizes: Sequence[int]) -> None:
         """See `Register.grow_in_rounds`."""
-        apart = self._rounds_apart(rounds)
+        apart = self._rounds_apart(seats, sizes)
+        first = sum(sizes[:apart])
         if apart:
-            super().grow_in_rounds(rounds[:apart])
-        if apart < len(rounds):
+            super().grow_in_rounds(seats[:first], sizes[:apart])
+        if apart < len(sizes):
             self._are_apart()
-            self._inner.grow_in_rounds(rounds[apart:])
+            self._inner.grow_in_rounds(seats[first:], sizes[apart:])
 
     def release(self, seat: int, blocks: int) -> None:
         """See `Register.release`."""
@@ -112,15 +114,15 @@ class ApartRegister(JournaledRegister):
         self._num_spans[number] += opened
         self._num_free -= opened
 
-    def _rounds_apart(self, rounds: Sequence[Sequence[int]]) -> int:
+    def _rounds_apart(self, seats: Sequence[int], sizes: Sequence[int]) -> int:
         """Count rounds, as long as all have spans of their own; returns how many those are."""
-        for place, seats in enumerate(rounds):
+        for place, members in enumerate(by_round(seats, sizes)):
             for number, each, _ in self._cuts:
                 if each:
-                    self._fill(number, seats, each)
+                    self._fill(number, members, each)
             if self._is_shared or self._num_free < 0:
                 return place
-        return len(rounds)
+        return len(sizes)
 
     def _are_apart(self) -> bool:
         """Whether what has been counted is there, so that all have spans of their own."""

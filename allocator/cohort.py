@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right, insort
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 from allocator.integrity import check
@@ -105,8 +106,13 @@ class Grower(Protocol):
     def growth_blocks(self) -> int:
         """Blocks that running sequences can gain while nothing moves."""
 
-    def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
-        """Give seats a block each, round by round, or raise."""
+    def grow_in_rounds(self, seats: Sequence[int], sizes: Sequence[int]) -> None:
+        """Give seats a block each, all of them, or raise.
+
+        Args:
+            seats: Those of the first round, then those of the next, and so on.
+            sizes: How many each round has.
+        """
 
     def count_tokens(self, tokens: int) -> None:
         """So many tokens more have room."""
@@ -172,7 +178,7 @@ class BlockCohort(Cohort):
         grower, rounds = self._grower, self._rounds
         turn = self._due.get(rounds.count % self._block_tokens)
         if turn:
-            grower.grow_in_rounds([turn.seats])
+            grower.grow_in_rounds(turn.seats, (len(turn.seats),))
         rounds.count += 1
         grower.count_tokens(len(self._ranks))
 
@@ -196,7 +202,7 @@ class BlockCohort(Cohort):
         due, size, now = self._due, self._block_tokens, self._rounds.count
         turns = [due[n % size].seats for n in range(now, now + rounds) if n % size in due]
         if turns:
-            self._grower.grow_in_rounds(turns)
+            self._grower.grow_in_rounds(list(chain.from_iterable(turns)), list(map(len, turns)))
         self._rounds.count += rounds
         self._grower.count_tokens(rounds * len(self._ranks))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from allocator.integrity import check
@@ -74,10 +73,9 @@ class CountedSpans(JournaledRegister):
             else:
                 held.grow([seat for seat, blocks in shares for _ in range(each * blocks)])
 
-    def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
+    def grow_in_rounds(self, seats: Sequence[int], sizes: Sequence[int]) -> None:
         """See `Register.grow_in_rounds`."""
-        super().grow_in_rounds(rounds)
-        seats = rounds[0] if len(rounds) == 1 else list(chain.from_iterable(rounds))
+        super().grow_in_rounds(seats, sizes)
         for held, each in self._growth:
             held.grow([seat for seat in seats for _ in range(each)] if each > 1 else seats)
 
@@ -106,4 +104,4 @@ class CountedSpans(JournaledRegister):
     def _note_spans(self, number: int, count: int) -> None:
         """A pool has so many spans more, or fewer."""
         self._num_pages[number] += count * self._pools[number].geometry.pages_per_span
-        self._journal.words.extend((number << 3 | RESIZE, self._num_pages[number]))
+        self._journal.words += (number << 3 | RESIZE, self._num_pages[number])

@@ -17,7 +17,7 @@ BLOCK_WORDS = 1 << 16
 # A record opens with a word whose three low bits say what it is; the others hold a number.
 ADMISSION = 0  # seat; then blocks
 RELEASE = 1  # seat; then blocks
-ROUND = 2  # how many seats; then these
+ROUNDS = 2  # how many rounds; then how many seats, the size of each round, and the seats
 GROWTH = 3  # how many pairs; then these, seat and blocks each
 RESIZE = 4  # pool; then its pages
 VACATING = 5  # pool; then the first page that is to be free
@@ -37,7 +37,7 @@ class Told(Protocol):
     def grow(self, shares: Sequence[tuple[int, int]]) -> None:
         """Sequences get blocks."""
 
-    def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
+    def grow_in_rounds(self, seats: Sequence[int], sizes: Sequence[int]) -> None:
         """Sequences get a block each, round by round."""
 
     def release(self, seat: int, blocks: int) -> None:
@@ -58,7 +58,7 @@ class Journal:
     """
 
     def __init__(self) -> None:
-        self.words = array("q")
+        self.words: list[int] = []  # a list gains a record faster than an array
         self._spill = Spill()
 
     @property
@@ -69,8 +69,8 @@ class Journal:
     def close_record(self) -> None:
         """Called after a record was appended: a full block leaves memory."""
         if len(self.words) >= BLOCK_WORDS:
-            self._spill.write(self.words)
-            self.words = array("q")
+            self._spill.write(array("q", self.words))
+            self.words = []
 
     def tell(self, register: Told, start: Position = START) -> None:
         """Make the calls written down from a position on."""
@@ -79,32 +79,35 @@ class Journal:
 
     def clear(self) -> None:
         """Forget everything; the next record stands at the start."""
-        self.words = array("q")
+        self.words = []
         self._spill.clear()
 
-    def _read(self, start: Position) -> Iterator[array[int]]:
+    def _read(self, start: Position) -> Iterator[list[int]]:
         """Blocks from a position on; no record crosses the edge of one."""
         first, word = start
         for number in range(first, len(self._spill)):
             words = array("q")
             words.frombytes(self._spill.read(number))
-            yield words[word:]
+            yield words[word:].tolist()
             word = 0
         yield self.words[word:]
 
 
-def _tell(register: Told, records: array[int]) -> None:
+def _tell(register: Told, records: list[int]) -> None:
     """Make the calls of a block; rounds that follow each other are one call."""
     words = iter(records)
-    rounds: list[list[int]] = []
+    seats: list[int] = []
+    sizes: list[int] = []
     for word in words:
         kind, number = word & 7, word >> 3
-        if kind == ROUND:
-            rounds.append(list(islice(words, number)))
+        if kind == ROUNDS:
+            count = next(words)
+            sizes += islice(words, number)
+            seats += islice(words, count)
             continue
-        if rounds:
-            register.grow_in_rounds(rounds)
-            rounds = []
+        if sizes:
+            register.grow_in_rounds(seats, sizes)
+            seats, sizes = [], []
         if kind == ADMISSION:
             register.admit(number, next(words))
         elif kind == RELEASE:
@@ -116,5 +119,5 @@ def _tell(register: Told, records: array[int]) -> None:
         else:
             pairs = list(islice(words, 2 * number))
             register.grow(list(zip(pairs[::2], pairs[1::2], strict=True)))
-    if rounds:
-        register.grow_in_rounds(rounds)
+    if sizes:
+        register.grow_in_rounds(seats, sizes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from allocator.journal import ADMISSION, GROWTH, RELEASE, ROUND, START, Journal
+from allocator.journal import ADMISSION, GROWTH, RELEASE, ROUNDS, START, Journal
 from allocator.register import Register
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class JournaledRegister(Register):
 
     def admit(self, seat: int, blocks: int) -> None:
         """See `Register.admit`."""
-        self._journal.words.extend((seat << 3 | ADMISSION, blocks))
+        self._journal.words += (seat << 3 | ADMISSION, blocks)
         self._journal.close_record()
 
     def grow(self, shares: Sequence[tuple[int, int]]) -> None:
@@ -35,20 +35,20 @@ class JournaledRegister(Register):
         words = self._journal.words
         words.append(len(shares) << 3 | GROWTH)
         for share in shares:
-            words.extend(share)
+            words += share
         self._journal.close_record()
 
-    def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
+    def grow_in_rounds(self, seats: Sequence[int], sizes: Sequence[int]) -> None:
         """See `Register.grow_in_rounds`."""
         words = self._journal.words
-        for seats in rounds:
-            words.append(len(seats) << 3 | ROUND)
-            words.extend(seats)
+        words += (len(sizes) << 3 | ROUNDS, len(seats))
+        words += sizes
+        words += seats
         self._journal.close_record()
 
     def release(self, seat: int, blocks: int) -> None:
         """See `Register.release`."""
-        self._journal.words.extend((seat << 3 | RELEASE, blocks))
+        self._journal.words += (seat << 3 | RELEASE, blocks)
 
     def resize(self, number: int, num_pages: int) -> Moves:
         """See `Register.resize`; whether pages move takes a look."""

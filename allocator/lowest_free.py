@@ -44,23 +44,39 @@ class LowestFree:
         """Take the lowest units, so many of them, out of a set that has them.
 
         Returns:
-            Chapters in order, with units from the highest to the lowest; the caller's own lists.
+            Chapters in order, with units in any order; the caller's own lists.
         """
         parts: list[Part] = []
         while count:
-            chapter = (self._listed & -self._listed).bit_length() - 1
-            units = self._first_list(chapter)
+            chapter = self._first()
+            units = self._lists[chapter]
             if len(units) > count:
+                units = self._first_list(chapter)
                 parts.append((chapter, units[-count:]))
                 del units[-count:]
                 break
-            parts.append((chapter, units))
+            parts.append((chapter, units if isinstance(units, list) else list(units)))
             self._lists[chapter] = []
             self._listed ^= 1 << chapter
             count -= len(units)
         if parts and parts[-1][0] >= self._top:
             self._top = parts[-1][0] + 1
         return parts
+
+    def take_each(self, count: int) -> list[int]:
+        """Take the lowest units, so many of them; returns them in order.
+
+        They are few and most often of one chapter, which has more.
+        """
+        chapter = self._first() if count else 0
+        if not count or len(self._lists[chapter]) <= count:
+            return [unit for _, units in LowestFree.take(self, count) for unit in sorted(units)]
+        units = self._first_list(chapter)
+        taken = units[: -count - 1 : -1]
+        del units[-count:]
+        if chapter >= self._top:
+            self._top = chapter + 1
+        return taken
 
     def give(self, parts: Iterable[Part], units: Iterable[int] = ()) -> None:
         """Put back what was taken, parts that are not empty or one by one; the set keeps them."""
@@ -94,7 +110,7 @@ class LowestFree:
             if len(self._lists[number]) < len(units):
                 own = range(max(first, units.start), units.stop)
                 beyond += sorted(set(own).difference(self._lists[number]))
-        targets = in_order(LowestFree.take(self, len(beyond)))
+        targets = LowestFree.take_each(self, len(beyond))
         self.give((), beyond)
         self._top = min(self._top, -(-first // CHAPTER_UNITS))
         return list(zip(beyond, targets, strict=True))
@@ -144,6 +160,10 @@ class LowestFree:
         """Of which chapters any unit is in the set."""
         return sum(1 << number for number, units in enumerate(self._lists) if units)
 
+    def _first(self) -> int:
+        """The first chapter that has any; there must be one."""
+        return (self._listed & -self._listed).bit_length() - 1
+
     def _first_list(self, chapter: int) -> list[int]:
         """The list of the chapter that gives next, sorted."""
         if chapter != self._sorted:
@@ -169,11 +189,3 @@ class LowestFree:
             self._lists[-1] = [*self._lists[-1], *range(before, units.stop)]
         while len(self._lists) << CHAPTER_BITS < self.num_units:
             self._lists.append(self._units_of(len(self._lists)))
-
-
-def in_order(parts: Iterable[Part]) -> list[int]:
-    """The units of parts that were just taken, the lowest first."""
-    units: list[int] = []
-    for _, part in parts:
-        units += reversed(part)
-    return units

@@ -29,7 +29,8 @@ class NextFree(LowestFree):
         """Take the next units, so many of them, out of a set that has them.
 
         Returns:
-            As `LowestFree.take`, in the order in which the cursor comes by.
+            As `LowestFree.take`, chapters in the order in which the cursor comes by, and in each
+            the highest unit first.
         """
         parts: list[Part] = []
         while count:
@@ -42,6 +43,10 @@ class NextFree(LowestFree):
             else:  # all that is left of this chapter lies behind
                 self._cursor = chapter + 1 << CHAPTER_BITS
         return parts
+
+    def take_each(self, count: int) -> list[int]:
+        """See `LowestFree.take_each`, in the order in which the cursor comes by."""
+        return [unit for _, units in self.take(count) for unit in reversed(units)]
 
     def vacate(self, first: int) -> list[tuple[int, int]]:
         """See `LowestFree.vacate`; the cursor does not stay beyond that unit."""

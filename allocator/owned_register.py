@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from allocator.register import PlainRegister
+from allocator.rounds import by_round
 from allocator.spec import ceil_div
 
 if TYPE_CHECKING:
@@ -59,10 +60,10 @@ class OwnedRegister(PlainRegister):
             super().grow([(seat, blocks)])
         self._disown()
 
-    def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
+    def grow_in_rounds(self, seats: Sequence[int], sizes: Sequence[int]) -> None:
         """See `Register.grow_in_rounds`; one by one."""
-        for seats in rounds:
-            self.grow([(seat, 1) for seat in seats])
+        for members in by_round(seats, sizes):
+            self.grow([(seat, 1) for seat in members])
 
     def release(self, seat: int, blocks: int) -> None:
         """See `Register.release`."""

@@ -41,10 +41,10 @@ class PlacedRegister(JournaledRegister):
         super().grow(shares)
         self._reach.grow(sum(blocks for _, blocks in shares))
 
-    def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
+    def grow_in_rounds(self, seats: Sequence[int], sizes: Sequence[int]) -> None:
         """See `Register.grow_in_rounds`."""
-        super().grow_in_rounds(rounds)
-        self._reach.grow(sum(map(len, rounds)))
+        super().grow_in_rounds(seats, sizes)
+        self._reach.grow(len(seats))
 
     def release(self, seat: int, blocks: int) -> None:
         """See `Register.release`."""
@@ -85,11 +85,11 @@ class PlacedRegister(JournaledRegister):
         """Let live pages of a pool lie before an end, and write down how."""
         record = (number << 3 | kind, end)
         if self._reach.end(number) <= end:
-            self._journal.words.extend(record)
+            self._journal.words += record
             return []
         self._look()
         moves = call(number, end)
-        self._journal.words.extend(record)
+        self._journal.words += record
         self._have_looked()
         return moves
 

@@ -7,8 +7,9 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from allocator.integrity import check
-from allocator.lowest_free import LowestFree, in_order
+from allocator.lowest_free import LowestFree
 from allocator.next_free import NextFree
+from allocator.rounds import by_round
 from allocator.row_pool import Placement
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Holdings:
 
     def grow(self, seats: Sequence[int]) -> None:
         """Give seats a unit each, in order."""
-        singles, units = self._singles, in_order(self._row.take(len(seats)))
+        singles, units = self._singles, self._row.take_each(len(seats))
         if self._name_at:
             units = _through(self._name_at, units)
         for seat, unit in zip(seats, units, strict=True):
@@ -160,13 +161,14 @@ class Places:
             turns = [(seat, each * blocks) for each in units for seat, blocks in shares]
             pool.grow([seat for seat, count in turns for _ in range(count)])
 
-    def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
+    def grow_in_rounds(self, seats: Sequence[int], sizes: Sequence[int]) -> None:
         """See `Register.grow_in_rounds`."""
         for pool, units in self._growth:
             if units == [1]:
-                pool.grow(list(chain.from_iterable(rounds)))
+                pool.grow(seats)
             else:
-                turns = [(seat, each) for seats in rounds for each in units for seat in seats]
+                rounds = by_round(seats, sizes)
+                turns = [(seat, each) for members in rounds for each in units for seat in members]
                 pool.grow([seat for seat, count in turns for _ in range(count)])
 
     def release(self, seat: int, blocks: int) -> None:

@@ -236,11 +236,11 @@ class PooledManager(CacheManager):
         self._register.grow(shares)
         self._granted.blocks += blocks
 
-    def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
-        """Give seats a block each, round by round, group by group, or raise."""
-        blocks = sum(map(len, rounds))
+    def grow_in_rounds(self, seats: Sequence[int], sizes: Sequence[int]) -> None:
+        """See `Grower.grow_in_rounds`; in each round group by group."""
+        blocks = len(seats)
         self._find_room(blocks, self._growth)
-        self._register.grow_in_rounds(rounds)
+        self._register.grow_in_rounds(seats, sizes)
         self._granted.blocks += blocks
 
     def growth_blocks(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from allocator.rounds import by_round
 from allocator.run import append_run, deal_runs, pages_of_runs
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ class Register(ABC):
         """Give (seat, blocks) their blocks, group by group, in order of the list."""
 
     @abstractmethod
-    def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
-        """Give seats a block each, round by round, in each group by group."""
+    def grow_in_rounds(self, seats: Sequence[int], sizes: Sequence[int]) -> None:
+        """Give seats a block each, in rounds of so many, and in each round group by group."""
 
     @abstractmethod
     def release(self, seat: int, blocks: int) -> None:
@@ -106,7 +107,7 @@ class PlainRegister(Register):
             wanted = [(self._entries[seat][group], each * blocks) for seat, blocks in shares]
             self._deal(number, wanted)
 
-    def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
+    def grow_in_rounds(self, seats: Sequence[int], sizes: Sequence[int]) -> None:
         """See `Register.grow_in_rounds`.
 
         Pools hand out the same pages whether they are asked once or several times.
@@ -116,9 +117,9 @@ class PlainRegister(Register):
             cuts = [(g, each) for g, pool, each, _ in self._growth.by_group if pool == number]
             wanted = [
                 (entries[seat][group], each)
-                for seats in rounds
+                for members in by_round(seats, sizes)
                 for group, each in cuts
-                for seat in seats
+                for seat in members
             ]
             self._deal(number, wanted)
 

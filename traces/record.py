@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -109,17 +110,11 @@ class Trace:
         outputs = self.output_tokens[start:end].tolist()
         times = self.arrival_ns
         arrivals = [0] * len(prompts) if times is None else times[start:end].tolist()
-        rows = zip(arrivals, prompts, outputs, strict=True)
-        for index, (arrival_ns, prompt_tokens, output_tokens) in enumerate(rows, start):
-            yield Request(
-                index,
-                arrival_ns,
-                prompt_tokens,
-                output_tokens,
-                tenant=self.tenants[index] if self.tenants else "",
-                text=self._text(index) if self.prefixes else (),
-                priority=self.priorities[index] if self.priorities else 0,
-            )
+        indices = range(start, start + len(prompts))
+        tenants = self.tenants[start:end] or repeat("")
+        texts = map(self._text, indices) if self.prefixes else repeat(())
+        ranks = self.priorities[start:end] or repeat(0)
+        return map(Request, indices, arrivals, prompts, outputs, tenants, texts, ranks)
 
     def _text(self, index: int) -> tuple[tuple[int, int], ...]:
         """The prefix blocks of a request as segments; the last may be cut by the prompt's end."""

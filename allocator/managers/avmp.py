@@ -179,8 +179,9 @@ class AvmpManager(SplitManager):
         granted, pools = self._granted, self._pools
         admitted = self._ahead.admission_blocks(ceil_div(next_tokens, self.spec.page_tokens))
         blocks, sequences = admitted + len(self._held), int(admitted > 0)
-        for recipient in (0, 1):
-            if granted.live(recipient, blocks, sequences) > pools[recipient].mapped_pages:
+        most_blocks, most_sequences = granted.blocks + blocks, granted.sequences + sequences
+        for recipient, (each, once) in enumerate(granted.pages):
+            if most_blocks * each + most_sequences * once > pools[recipient].mapped_pages:
                 wanted = [granted.live(i, blocks, sequences) - granted.live(i) for i in (0, 1)]
                 missing = self._missing_units(recipient, wanted)
                 sparable = self._sparable_units(1 - recipient, wanted)

@@ -98,11 +98,11 @@ class ContiguousManager(SlabsManager):
         for pool in self._pools:
             check(pool.num_live == len(self._held), f"a sequence has no row of {pool.name}")
 
-    def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
+    def grow_in_rounds(self, seats: Sequence[int], sizes: Sequence[int]) -> None:
         """Refuse: a second row would be a second block, and whose turn it is has a full one."""
         if self._grows:
             self._refuse_second_row(self._row_tokens, 1)
-        super().grow_in_rounds(rounds)
+        super().grow_in_rounds(seats, sizes)
 
     def growth_blocks(self) -> int:
         """None."""

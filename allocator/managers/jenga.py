@@ -14,6 +14,7 @@ from allocator.integrity import check
 from allocator.interface import NO_TERMS, PoolUsage, Terms
 from allocator.owned_pool import OwnedPool
 from allocator.owned_register import OwnedRegister
+from allocator.rounds import by_round
 from allocator.shared_spans import MIN_SPANS, SharedSpansManager
 from allocator.span import SpanGeometry
 from allocator.spec import SLAB_ALIGNMENT_BYTES, Granularity, PageShape, align_up
@@ -148,13 +149,13 @@ class JengaManager(SharedSpansManager):
             self._meet(terms, tokens)  # before large pages are opened: they count for a margin
         super().admit(sequence, tokens)
 
-    def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
+    def grow_in_rounds(self, seats: Sequence[int], sizes: Sequence[int]) -> None:
         """One by one where several groups grow: they open large pages before one another."""
         if len(self._growth.by_pool) == 1:
-            super().grow_in_rounds(rounds)
+            super().grow_in_rounds(seats, sizes)
             return
-        for seats in rounds:
-            super().grow_in_rounds([seats])
+        for members in by_round(seats, sizes):
+            super().grow_in_rounds(members, (len(members),))
 
     def growth_blocks(self) -> int:
         """Beside free pages, a single growing group can have those of every free large page.

@@ -115,9 +115,10 @@ class RadixCache(PrefixSharing):
         """Blocks that running sequences can gain while nothing is evicted."""
         return self._pools.num_unused_pages
 
-    def grow_in_rounds(self, rounds: Sequence[Sequence[int]]) -> None:
-        """Give sequences a block each, round by round, or raise."""
-        self._grow([(self._held[sequence], 1) for members in rounds for sequence in members])
+    def grow_in_rounds(self, seats: Sequence[int], sizes: Sequence[int]) -> None:
+        """See `Grower.grow_in_rounds`; the seats are the sequences."""
+        del sizes
+        self._grow([(self._held[sequence], 1) for sequence in seats])
 
     def count_tokens(self, tokens: int) -> None:
         """So many tokens more have room, by a cohort."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from allocator.lowest_free import CHAPTER_UNITS, LowestFree, Part, in_order
+from allocator.lowest_free import CHAPTER_UNITS, LowestFree, Part
 from allocator.next_free import NextFree
 
 if TYPE_CHECKING:
@@ -38,11 +39,13 @@ class LowestFreeMachine(RuleBasedStateMachine):
     def take(self, part: float, most: int, *, one_by_one: bool) -> None:
         free = sorted(self.free(), key=lambda unit: (unit < self.cursor, unit))
         count = min(most, int(part * len(free)))
-        parts = self.row.take(count)
-        assert in_order(parts) == free[:count]
+        parts = [] if one_by_one else self.row.take(count)
+        units = self.row.take_each(count) if one_by_one else []
+        assert one_by_one or {unit for _, part in parts for unit in part} == set(free[:count])
+        assert not one_by_one or units == free[:count]
         if count and self.rotates:
             self.cursor = free[count - 1] + 1
-        self.grants.append(([], in_order(parts)) if one_by_one else (parts, []))
+        self.grants.append((parts, units))
 
     @precondition(lambda self: self.grants)
     @rule(choice=st.integers(0, 99))
@@ -71,7 +74,7 @@ class LowestFreeMachine(RuleBasedStateMachine):
         self.cursor = min(self.cursor, end)
         assert moves == list(zip(beyond, room, strict=False))
         moved = dict(moves)
-        units = [[*in_order(parts), *single] for parts, single in self.grants]
+        units = [[*chain(*(part for _, part in parts)), *single] for parts, single in self.grants]
         self.grants = [([], [moved.get(unit, unit) for unit in held]) for held in units]
 
     @invariant()

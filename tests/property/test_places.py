@@ -97,7 +97,7 @@ class RegisterMachine(RuleBasedStateMachine):
     def grow_in_rounds(self, rounds: int, part: int) -> None:
         seats = list(self.blocks)[:part]
         if self.fits(rounds * len(seats)):
-            self.tell("grow_in_rounds", [seats] * rounds)
+            self.tell("grow_in_rounds", seats * rounds, [len(seats)] * rounds)
             for seat in seats:
                 self.blocks[seat] += rounds
 

@@ -62,7 +62,7 @@ def test_capacity_goes_after_those_who_needed_it(pool: RowPool, register: Placed
     register.settle()
     assert (pool.num_pages, pool.num_live) == (5, 5)
     register.resize(0, 12)
-    register.grow_in_rounds([[0], [0]])
+    register.grow_in_rounds([0, 0], [1, 1])
     assert register.entries(0) == [[(0, 7)]]
     register.check_integrity()
 
