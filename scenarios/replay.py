@@ -23,7 +23,7 @@ from scenarios.orphans import end_with
 from scenarios.processes import results_as_they_end
 from scenarios.profile import load_profile
 from scenarios.result import ReplayResult, RunResult
-from scenarios.store import load_run, save_run
+from scenarios.store import KeptRuns
 from scenarios.tenants import check_tenants
 from scenarios.version import SCHEMA_VERSION, TWINPOOL_VERSION
 from sim.metric import Slo
@@ -147,11 +147,15 @@ def replay(
     trace_digest = trace.digest()
     digests = [cell.digest(trace_digest) for cell in cells]
     runs: dict[int, RunResult] = {}
-    interrupted = False
+    kept, interrupted = KeptRuns(folder, digests), False
     try:
-        runs.update(_runs(cells, trace, watcher, _Kept(folder, digests)))
+        for index, run in _runs(cells, trace, watcher, kept):
+            runs[index] = run  # first: an interrupt must not hide what has been saved
+            kept.save(index, run)
     except KeyboardInterrupt:
         interrupted = True
+        for index, run in runs.items():
+            kept.save(index, run)
     facts = {**_facts(scenario, trace, cells[0]), "wall_seconds": time.perf_counter() - start_s}
     result = ReplayResult(facts, tuple(run for _, run in sorted(runs.items())))
     if interrupted:
@@ -159,39 +163,20 @@ def replay(
     return result
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """Runs kept in a folder, if there is one."""
-
-    folder: Path | None
-    digests: list[str]
-
-    def load(self, index: int, cell: Cell) -> RunResult | None:
-        if self.folder is None:
-            return None
-        return load_run(self.folder, cell.allocator, self.digests[index])
-
-    def save(self, index: int, run: RunResult) -> None:
-        if self.folder is not None:
-            save_run(self.folder, run, self.digests[index])
-
-
 def _runs(
-    cells: tuple[Cell, ...], trace: Trace, watcher: Watcher | None, kept: _Kept
+    cells: tuple[Cell, ...], trace: Trace, watcher: Watcher | None, kept: KeptRuns
 ) -> Iterator[tuple[int, RunResult]]:
     """(index, run) of every cell: those kept first, then the others as they end."""
     to_run = []
     for index, cell in enumerate(cells):
-        run = kept.load(index, cell)
+        run = kept.load(index, cell.allocator)
         if run is None:
             to_run.append(index)
             continue
         if watcher is not None:
             watcher.advanced(index, len(trace))
         yield index, run
-    for index, run in _run_all(to_run, cells, trace, watcher):
-        kept.save(index, run)
-        yield index, run
+    yield from _run_all(to_run, cells, trace, watcher)
 
 
 def _run_all(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -38,6 +39,36 @@ def run_file(folder: Path, allocator: str) -> Path:
         # look alike then still have two files.
         plain = f"{plain[:MOST_NAME]}-{hashlib.sha256(allocator.encode()).hexdigest()[:8]}"
     return folder / f"events-{plain}.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRuns:
+    """Runs kept in a folder, if there is one.
+
+    Attributes:
+        folder: Where they lie.
+        digests: Of the cells, in their order.
+        saved: Those that lie there whole.
+    """
+
+    folder: Path | None
+    digests: list[str]
+    saved: set[int] = field(default_factory=set)
+
+    def load(self, index: int, allocator: str) -> RunResult | None:
+        """A run that is there, of the same cell and trace."""
+        if self.folder is None:
+            return None
+        run = load_run(self.folder, allocator, self.digests[index])
+        if run is not None:
+            self.saved.add(index)
+        return run
+
+    def save(self, index: int, run: RunResult) -> None:
+        """Keep a run, unless it is."""
+        if self.folder is not None and index not in self.saved:
+            save_run(self.folder, run, self.digests[index])
+            self.saved.add(index)
 
 
 def save_run(folder: Path, run: RunResult, digest: str) -> None:

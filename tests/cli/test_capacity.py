@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.checkpoints import LLAMA
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -126,16 +128,7 @@ def test_sglang_refuses_slots_that_are_too_few_or_all(
 
 
 def test_a_config_file_stands_for_a_model(twinpool: Twinpool, tmp_path: Path) -> None:
-    config = {
-        "model_type": "llama",
-        "hidden_size": 4096,
-        "intermediate_size": 14336,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 32,
-        "num_key_value_heads": 8,
-        "vocab_size": 128256,
-        "max_position_embeddings": 131072,
-    }
+    config = {**LLAMA, "max_position_embeddings": 131072}
     (tmp_path / "config.json").write_text(json.dumps(config))
     named = twinpool("capacity", "--model", "llama-3.1-8b", "--memory-gib", 20, "--json").json()
     given = twinpool("capacity", "--model", tmp_path, "--memory-gib", 20, "--json").json()
