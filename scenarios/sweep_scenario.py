@@ -87,8 +87,8 @@ class CapacityRule:
     Attributes:
         allocator: Who serves it.
         seeds: The traces of so many seeds, one after the other, are all there at the start.
-        requests: Of a longer trace so many, evenly spaced: a day's worth is served at the same
-            rate as a part of it, and takes minutes.
+        requests: Of a longer trace so many, evenly spaced, since a day's worth takes minutes. A
+            backlog ends with its longest outputs, so fewer requests give a somewhat lower rate.
     """
 
     allocator: str = "shared-bytes"
