@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 from scenarios.errors import UserError
@@ -122,14 +123,20 @@ def _figures_html(name: str, changes: list[Change], names: Names) -> str:
     """What is not the same as a table, the rest folded away."""
     other = [change for change in changes if not change.is_none]
     same = [change.line[:2] for change in changes if change.is_none]
-    hint = f"Change is that of the second against the first; marked beyond {MOST_PCT:g} %."
-    lines = lines_of([change.line for change in other])
-    whole = Sheet(name, hint, ("", *names, "change, %"), lines)
+    whole = _changed_html(name, other, names)
     if not same:
-        return whole.html()
+        return whole
     label = f"{len(same)} figure{'s' * (len(same) != 1)} of {name}"
     kept = Sheet(label, "In both.", ("", "value"), lines_of(same))
     return (
-        f"{whole.html()}\n<details>\n<summary>{len(same)} more are the same in both</summary>\n"
+        f"{whole}\n<details>\n<summary>{len(same)} more are the same in both</summary>\n"
         f"{kept.html()}\n</details>"
     )
+
+
+def _changed_html(name: str, changes: list[Change], names: Names) -> str:
+    if not changes:
+        return f"<h3>{escape(name)}</h3>\n<p>No figure differs.</p>"
+    hint = f"Change is that of the second against the first; marked beyond {MOST_PCT:g} %."
+    lines = lines_of([change.line for change in changes])
+    return Sheet(name, hint, ("", *names, "change, %"), lines).html()

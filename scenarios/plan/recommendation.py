@@ -76,8 +76,8 @@ class Recommendation:
             parts.append(f"{_listed(self.rivals)} cannot be told from it")
         if first is not None:
             parts.append(
-                f"of the inputs {first['input']} matters most ({first['change_pct']:g} % either way"
-                f" moves the load by {swing_pct(first):.0f} % in all)"
+                f"the input that matters most is {first['input']} ({first['change_pct']:g} %"
+                f" either way moves the load by {swing_pct(first):.0f} % in all)"
             )
         return "; ".join(parts) + "."
 

@@ -123,3 +123,12 @@ def test_plans_of_one_device_each_stand_beside_each_other(tmp_path: Path) -> Non
     assert "-50.0\N{NO-BREAK SPACE}% worse" in page
     assert f"Only in {one.path}: vllm." in page
     assert f"{one.path} and {tmp_path}/b/out</h1>" in page
+
+
+def test_where_nothing_differs_that_is_said_in_place_of_a_table(tmp_path: Path) -> None:
+    one = _folder(tmp_path / "one")
+    same = comparison_page(one, _folder(tmp_path / "two"))
+    assert "No figure differs." in same
+    assert "change,<wbr> %" not in same
+    faster = _folder(tmp_path / "three", allocators=[ROW | {"max_rate_rps": 9.0}])
+    assert "change,<wbr> %" in comparison_page(one, faster)

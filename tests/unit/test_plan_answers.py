@@ -127,7 +127,7 @@ def test_each_input_is_changed_both_ways_and_the_widest_comes_first() -> None:
     advice = found.recommendation
     assert advice is not None
     assert advice["most_sensitive_to"] == "output length"
-    assert "of the inputs output length matters most" in advice["sentence"]
+    assert "the input that matters most is output length" in advice["sentence"]
     console = Console(width=80, color_system=None)
     with console.capture() as capture:
         for table in plan_tables(found, console.width):
