@@ -15,7 +15,7 @@ from scenarios.orphans import end_with
 from scenarios.retries import Lost, run_with_retries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
     from scenarios.retries import Call, Ended, Runner, Task
 
@@ -80,7 +80,7 @@ def _for_parent(parent: int, number: int, task: Task[Found]) -> tuple[int, Found
     return number, task.run()
 
 
-def results_as_they_end(calls: Iterable[Any], jobs: int) -> Iterator[Any]:
+def results_as_they_end(calls: Iterable[Any], jobs: int) -> Generator[Any, None, None]:
     """Run joblib's delayed calls on so many processes; yields what they return as they end.
 
     An interrupt ends this process's loop, and joblib then ends the others. Calls go one by one:
@@ -92,7 +92,11 @@ def results_as_they_end(calls: Iterable[Any], jobs: int) -> Iterator[Any]:
     parallel = Parallel(n_jobs=jobs, backend="loky", batch_size=1, return_as="generator_unordered")
     with ignoring_interrupts():
         results = parallel(calls)
-    with warnings.catch_warnings():
-        # The user who interrupts knows that what is not done is cancelled.
-        warnings.filterwarnings("ignore", r"\d+ tasks which were still being processed")
-        yield from results
+    try:
+        for found in results:  # noqa: UP028 - `yield from` would close it first, and joblib warns
+            yield found
+    finally:
+        with warnings.catch_warnings():
+            # Whoever stops early knows that the rest is cancelled, and run again some day.
+            warnings.filterwarnings("ignore", r"\d+ tasks (which were still|have been success)")
+            results.close()

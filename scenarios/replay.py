@@ -6,7 +6,7 @@ import hashlib
 import os
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from multiprocessing.managers import SyncManager
@@ -30,7 +30,7 @@ from sim.metric import Slo
 from sim.preemptions.recompute import Recompute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
     from queue import Queue
 
@@ -149,9 +149,10 @@ def replay(
     runs: dict[int, RunResult] = {}
     kept, interrupted = KeptRuns(folder, digests), False
     try:
-        for index, run in _runs(cells, trace, watcher, kept):
-            runs[index] = run  # first: an interrupt must not hide what has been saved
-            kept.save(index, run)
+        with closing(_runs(cells, trace, watcher, kept)) as ended:
+            for index, run in ended:
+                runs[index] = run  # first: an interrupt must not hide what has been saved
+                kept.save(index, run)
     except KeyboardInterrupt:
         interrupted = True
         for index, run in runs.items():
@@ -165,7 +166,7 @@ def replay(
 
 def _runs(
     cells: tuple[Cell, ...], trace: Trace, watcher: Watcher | None, kept: KeptRuns
-) -> Iterator[tuple[int, RunResult]]:
+) -> Generator[tuple[int, RunResult], None, None]:
     """(index, run) of every cell: those kept first, then the others as they end."""
     to_run = []
     for index, cell in enumerate(cells):
